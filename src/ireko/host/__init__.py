@@ -1,0 +1,1 @@
+"""The host's programs and files: the only package that starts a program."""
