@@ -55,9 +55,10 @@ async def run(
         await _end(process)
     if process.returncode:
         said = stderr.decode(errors="replace").strip()[-_TAIL:]
+        last = said.splitlines()[-1] if said else "it said nothing"
         _log.info("exit %s: %s", process.returncode, command_line(argv))
         raise ProgramFailed(
-            f'"{Path(argv[0]).name}" failed with exit code {process.returncode}: {said.splitlines()[-1] if said else "it said nothing"}',
+            f'"{Path(argv[0]).name}" failed with exit code {process.returncode}: {last}',
             exit_code=process.returncode,
             details=f"{command_line(argv)}\n{said}",
         )

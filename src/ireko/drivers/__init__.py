@@ -1,0 +1,1 @@
+"""Hypervisor back ends, each behind the contract in `base`."""
