@@ -1,0 +1,89 @@
+"""Every path we write, in one place; `docs/on-disk.md` mirrors it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The layout under one root. `suffix` is the driver's disk format."""
+
+    root: Path
+    suffix: str
+
+    @property
+    def lock(self) -> Path:
+        """Held by the daemon that owns the root."""
+        return self.root / "lock"
+
+    @property
+    def database(self) -> Path:
+        """SQLite."""
+        return self.root / "ireko.db"
+
+    @property
+    def layers(self) -> Path:
+        """A folder for each layer."""
+        return self.root / "layers"
+
+    @property
+    def containers(self) -> Path:
+        """A folder for each container."""
+        return self.root / "containers"
+
+    @property
+    def volumes(self) -> Path:
+        """A folder for each named volume."""
+        return self.root / "volumes"
+
+    @property
+    def boot(self) -> Path:
+        """A folder for each pair of kernel and initrd."""
+        return self.root / "boot"
+
+    @property
+    def tmp(self) -> Path:
+        """Half-made things; emptied at each start of the daemon."""
+        return self.root / "tmp"
+
+    @property
+    def cache(self) -> Path:
+        """What can be fetched or computed again."""
+        return self.root / "cache"
+
+    @property
+    def state(self) -> Path:
+        """What the driver remembers of this host."""
+        return self.root / "state"
+
+    def make(self) -> None:
+        """Make the folders, private to the user."""
+        for folder in (
+            self.root,
+            self.layers,
+            self.containers,
+            self.volumes,
+            self.boot,
+            self.tmp,
+            self.cache,
+            self.state,
+        ):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def layer_disk(self, layer: str) -> Path:
+        """A layer's disk file."""
+        return self.layers / layer / f"disk.{self.suffix}"
+
+    def container(self, container: str) -> Path:
+        """A container's folder."""
+        return self.containers / container
+
+    def container_disk(self, container: str) -> Path:
+        """A container's writable disk."""
+        return self.container(container) / f"disk.{self.suffix}"
+
+    def volume_disk(self, volume: str) -> Path:
+        """A volume's data disk."""
+        return self.volumes / volume / "disk.raw"
