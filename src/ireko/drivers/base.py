@@ -241,6 +241,7 @@ class Guest(Protocol):
 class Machine(Protocol):
     """A virtual machine that runs or is paused.
 
+    The output files are `stdout.log` and `stderr.log` in the spec's directory, and hold every run's output one after the other.
     `outputs` are the files that the hypervisor appends the main process's output to (with Stdio.TTY and CONSOLE only STDOUT):
     they grow while the machine runs, whether anyone looks or not.
     """

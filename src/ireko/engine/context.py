@@ -1,0 +1,105 @@
+"""What the parts of the engine share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ireko.drivers.base import Driver
+from ireko.engine.events import Events
+from ireko.model.container import Container
+from ireko.store.database import Database
+from ireko.store.paths import Paths
+
+_log = logging.getLogger(__name__)
+
+
+def now() -> datetime:
+    """The present, with its zone."""
+    return datetime.now(UTC)
+
+
+class Locks:
+    """One lock for each key, kept only while somebody wants it."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    @contextlib.asynccontextmanager
+    async def __call__(self, key: str) -> AsyncIterator[None]:
+        """Hold the key's lock."""
+        lock, users = self._locks.get(key, (asyncio.Lock(), 0))
+        self._locks[key] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks.pop(key)
+            if users > 1:
+                self._locks[key] = lock, users - 1
+
+
+class Tasks:
+    """Work that goes on by itself; a failure is logged, and `close` ends what is left."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """Run it in the background."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def close(self) -> None:
+        """Cancel what still runs and wait for it."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s failed", task.get_name(), exc_info=error)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Handed to every part. `locks` is keyed by container id; who changes a container holds its lock."""
+
+    paths: Paths
+    database: Database
+    driver: Driver
+    events: Events
+    locks: Locks = field(default_factory=Locks)
+    tasks: Tasks = field(default_factory=Tasks)
+
+    def update(self, container_id: str, **changes: Any) -> Container:
+        """Write a container's record anew with these fields changed, and return it."""
+        container = replace(self.database.containers[container_id], **changes)
+        with self.database.change() as change:
+            change.put_container(container)
+        return container
+
+    def announce(self, container: Container, action: str, **attributes: str) -> None:
+        """Publish an event about a container."""
+        image = self.database.images.get(container.image)
+        names = [str(reference) for reference, image_id in self.database.tags.items() if image and image_id == image.id]
+        self.events.publish(
+            "container",
+            action,
+            container.id,
+            {
+                **container.spec.labels,
+                "name": container.name,
+                "image": container.spec.image if names else container.image,
+                **attributes,
+            },
+        )

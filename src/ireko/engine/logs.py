@@ -1,0 +1,192 @@
+"""A container's output: the files that the hypervisor writes, and our index that says when each piece came.
+
+The hypervisor appends the main process's output to plain files, whether a daemon runs or not. While one runs, it notes
+after each growth "by this time, this stream had this many bytes". What grew while no daemon ran is noted when the next one
+looks, with the file's own time. So nothing is copied, nothing is lost, and the order between the two streams is as good as
+our eyes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ireko.drivers.base import Stream
+
+_RECORD = struct.Struct("<qQB7x")  # nanoseconds since 1970, bytes of the stream by then, stream
+_PIECE = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of one stream that came at one time."""
+
+    time: int
+    stream: Stream
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line with its newline, or what there is of one."""
+
+    time: datetime
+    stream: Stream
+    data: bytes
+
+
+class ContainerLog:
+    """The output of one container, over all its runs."""
+
+    def __init__(self, directory: Path) -> None:
+        self._index = directory / "log.index"
+        self._outputs: dict[Stream, Path] = {
+            Stream.STDOUT: directory / "stdout.log",
+            Stream.STDERR: directory / "stderr.log",
+        }
+        self._pieces: list[Piece] = list(_read_index(self._index))
+        self._ends = {piece.stream: piece.end for piece in self._pieces}
+        self._grown = asyncio.Event()
+        self.runs_ended = 0
+        """How many runs have ended while we watched: followers end with the run they follow."""
+        self.closed = False
+
+    @property
+    def length(self) -> int:
+        """How many pieces there are: a place in the log."""
+        return len(self._pieces)
+
+    def catch_up(self) -> None:
+        """Note what has grown since the last look."""
+        fresh = [piece for stream, path in self._outputs.items() if (piece := self._growth(stream, path))]
+        if not fresh:
+            return
+        fresh.sort(key=lambda piece: piece.time)
+        with self._index.open("ab") as file:
+            file.write(b"".join(_RECORD.pack(piece.time, piece.end, piece.stream.value) for piece in fresh))
+        self._pieces.extend(fresh)
+        self._ends.update((piece.stream, piece.end) for piece in fresh)
+        self._wake()
+
+    def end_run(self) -> None:
+        """The machine has ended: note the rest, and let those who follow this run go."""
+        self.catch_up()
+        self.runs_ended += 1
+        self._wake()
+
+    def close(self) -> None:
+        """The container is gone."""
+        self.closed = True
+        self._wake()
+
+    async def follow(self, place: int) -> AsyncIterator[Piece]:
+        """Pieces from a place on, until the run that goes on (or comes next) has ended."""
+        ended_before = self.runs_ended
+        while True:
+            while place < len(self._pieces):
+                yield self._pieces[place]
+                place += 1
+            if self.runs_ended > ended_before or self.closed:
+                return
+            await self._grown.wait()
+
+    def read(self, piece: Piece) -> Iterator[bytes]:
+        """A piece's bytes, in portions."""
+        try:
+            with self._outputs[piece.stream].open("rb") as file:
+                file.seek(piece.start)
+                left = piece.end - piece.start
+                while left > 0 and (data := file.read(min(left, _PIECE))):
+                    left -= len(data)
+                    yield data
+        except FileNotFoundError:  # removed under a follower
+            return
+
+    def lines(self, *, tail: int | None = None) -> Iterator[LogLine]:
+        """What is there now, line by line; with `tail` only the last so many."""
+        first = 0 if tail is None else self._place_before_lines(tail)
+        splitter = LineSplitter()
+        found: Iterator[LogLine] = (
+            line for piece in self._pieces[first:] for data in self.read(piece) for line in splitter.feed(piece, data)
+        )
+        if tail is None:
+            yield from found
+            yield from splitter.rest()
+            return
+        kept = deque(found, maxlen=tail + 2)
+        kept.extend(splitter.rest())
+        yield from list(kept)[-tail:] if tail else ()
+
+    def _place_before_lines(self, count: int) -> int:
+        newlines = 0
+        for place in range(len(self._pieces) - 1, -1, -1):
+            newlines += sum(data.count(b"\n") for data in self.read(self._pieces[place]))
+            # a line may have begun in an earlier piece: go on until one newline more than is asked for
+            if newlines > count + 1:
+                return place
+        return 0
+
+    def _growth(self, stream: Stream, path: Path) -> Piece | None:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        known = self._ends.get(stream, 0)
+        if status.st_size <= known:
+            return None
+        return Piece(status.st_mtime_ns, stream, known, status.st_size)
+
+    def _wake(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+
+@dataclass
+class LineSplitter:
+    """Cuts pieces into lines, each stream for itself; a line has the time at which it began."""
+
+    _open: dict[Stream, tuple[int, bytes]] = field(default_factory=dict)
+
+    def feed(self, piece: Piece, data: bytes) -> Iterator[LogLine]:
+        """The lines that these bytes complete."""
+        time, begun = self._open.pop(piece.stream, (piece.time, b""))
+        *whole, rest = data.split(b"\n")
+        for part in whole:
+            yield _line(time, piece.stream, begun + part + b"\n")
+            time, begun = piece.time, b""
+        if begun or rest:
+            self._open[piece.stream] = time, begun + rest
+
+    def rest(self) -> Iterator[LogLine]:
+        """What has no newline yet."""
+        for stream, (time, data) in self._open.items():
+            yield _line(time, stream, data)
+        self._open.clear()
+
+
+def _line(time: int, stream: Stream, data: bytes) -> LogLine:
+    seconds, nanoseconds = divmod(time, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanoseconds // 1000)
+    return LogLine(moment, stream, data)
+
+
+def _read_index(path: Path) -> Iterator[Piece]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return
+    ends = dict.fromkeys(Stream, 0)
+    if torn := len(data) % _RECORD.size:  # a power cut in the middle of a record
+        data = data[:-torn]
+        os.truncate(path, len(data))
+    for time, end, number in _RECORD.iter_unpack(data):
+        stream = Stream(number)
+        yield Piece(time, stream, ends[stream], end)
+        ends[stream] = end

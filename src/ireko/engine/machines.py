@@ -1,0 +1,160 @@
+"""From a container to its machine: the checked chain, the seed, the spec."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ireko.drivers.base import Disk, MachineSpec, Share, Stdio
+from ireko.engine import mounts, specs
+from ireko.engine.context import Context
+from ireko.errors import Damaged
+from ireko.model.container import Container, Mount, MountKind
+from ireko.model.image import Image, Layer
+from ireko.model.names import short
+
+_SEED = "seed.tar"
+
+
+def chain(context: Context, layer_id: str | None) -> Iterator[Layer]:
+    """A layer and its ancestors. Raises Damaged when a record is missing."""
+    while layer_id is not None:
+        layer = context.database.layers.get(layer_id)
+        if layer is None:
+            raise Damaged(f'the layer "{short(layer_id)}" is missing from the database', hint="ireko doctor")
+        yield layer
+        layer_id = layer.parent
+
+
+def check_chain(context: Context, layer_id: str) -> None:
+    """Raises Damaged, with the layer's name and the remedy, when a parent is missing or not what it was."""
+    for layer in chain(context, layer_id):
+        path = context.paths.layer_disk(layer.id)
+        users = _images_on(context, layer.id)
+        try:
+            found = context.driver.disks.identify(path)
+        except Damaged as error:
+            raise Damaged(
+                f'the layer "{short(layer.id)}" of {users} can\'t be used: {error.message}',
+                details=error.details,
+                hint=f'put "{path}" back from a backup, or make the image anew and recreate the container',
+            ) from error
+        if found != layer.identity:
+            raise Damaged(
+                f'the layer "{short(layer.id)}" of {users} was changed after it was sealed: '
+                f'its identity is "{found}", it was "{layer.identity}"',
+                hint=f'something wrote to "{path}": put it back from a backup, or make the image anew',
+            )
+
+
+def _images_on(context: Context, layer_id: str) -> str:
+    database = context.database
+    names = [str(ref) for ref, image in database.tags.items() if layer_id in database.images[image].layers]
+    return f'image "{", ".join(sorted(names)[:3])}"' if names else "an image without a name"
+
+
+def stdio(container: Container) -> Stdio:
+    """What the main process's streams are."""
+    if container.system:
+        return Stdio.CONSOLE
+    if container.spec.tty:
+        return Stdio.TTY
+    return Stdio.STDIN if container.spec.open_stdin else Stdio.PIPES
+
+
+def machine_id(container_id: str) -> str:
+    """A guest's machine id: stable for a container, different for each."""
+    return hashlib.sha256(f"ireko machine {container_id}".encode()).hexdigest()[:32]
+
+
+def mac(container_id: str) -> str:
+    """A guest's network address: stable for a container, locally administered."""
+    digits = hashlib.sha256(f"ireko mac {container_id}".encode()).hexdigest()
+    return f"52:54:00:{digits[0:2]}:{digits[2:4]}:{digits[4:6]}"
+
+
+def hostname(container: Container) -> str:
+    """The host name: as asked for, or the short id as docker has it."""
+    return container.spec.hostname or short(container.id)
+
+
+def volume_mounts(container: Container) -> list[tuple[int, Mount]]:
+    """The mounts of named volumes, each with its place among all mounts."""
+    return [(n, mount) for n, mount in enumerate(container.spec.mounts) if mount.kind is MountKind.VOLUME]
+
+
+def shared_mounts(context: Context, container: Container) -> list[tuple[int, Mount]]:
+    """The mounts that the hypervisor shares with the host, each with its place among all mounts."""
+    if not context.driver.abilities.shared_folders:
+        return []
+    return [
+        (n, mount)
+        for n, mount in enumerate(container.spec.mounts)
+        if mount.kind is MountKind.BIND and Path(mount.source).is_dir()
+    ]
+
+
+def copied_mounts(context: Context, container: Container) -> list[tuple[int, Mount]]:
+    """The host files and folders that are copied in, because they can't be shared."""
+    shared = {n for n, _ in shared_mounts(context, container)}
+    return [
+        (n, mount) for n, mount in enumerate(container.spec.mounts) if mount.kind is MountKind.BIND and n not in shared
+    ]
+
+
+def prepare(context: Context, container: Container, image: Image) -> MachineSpec:
+    """Check everything a start needs, write what the guest will read, and say what to start.
+
+    Raises Damaged (a parent, a volume or a host path is not there or not what it was), NoSpace, Denied.
+    """
+    check_chain(context, container.parent)
+    for mount in container.spec.mounts:
+        _check_source(context, mount)
+    directory = context.paths.container(container.id)
+    volumes, shares = volume_mounts(container), shared_mounts(context, container)
+    write_seed(container, directory, [(f"vol-{n}", m) for n, m in volumes] + [(f"fs-{n}", m) for n, m in shares])
+    boot = image.config.boot
+    folder = context.paths.boot / boot.id if boot else None
+    return MachineSpec(
+        id=container.id,
+        name=container.name,
+        directory=directory,
+        cpus=container.cpus,
+        memory=container.memory,
+        disks=(
+            Disk("root", context.paths.container_disk(container.id), context.driver.abilities.disk_format),
+            Disk("seed", directory / _SEED, "raw", read_only=True),
+            *(Disk(f"vol-{n}", context.paths.volume_disk(m.source), "raw", m.read_only) for n, m in volumes),
+            *_copies(directory, copied_mounts(context, container)),
+        ),
+        stdio=stdio(container),
+        kernel=folder / "kernel" if folder else None,
+        initrd=folder / "initrd" if folder else None,
+        append=boot.append if boot else "",
+        ports=specs.ports(container.spec, image),
+        shares=tuple(Share(f"fs-{n}", Path(m.source), m.read_only) for n, m in shares),
+        network=container.spec.network != "none",
+        mac=mac(container.id),
+    )
+
+
+def _copies(directory: Path, copied: list[tuple[int, Mount]]) -> Iterator[Disk]:
+    for n, mount in copied:
+        archive = directory / f"copy-{n}.tar"
+        mounts.pack(Path(mount.source), mount.target, archive)
+        yield Disk(f"copy-{n}", archive, "raw", read_only=True)
+
+
+def _check_source(context: Context, mount: Mount) -> None:
+    if mount.kind is MountKind.VOLUME:
+        path, noun = context.paths.volume_disk(mount.source), f'the volume "{mount.source}"'
+    else:
+        path, noun = Path(mount.source), f'the host path "{mount.source}"'
+    if not path.exists():
+        raise Damaged(f"{noun}, mounted at {mount.target}, is not there any more", hint="bring it back, or recreate")
+
+
+def write_seed(container: Container, directory: Path, tags: list[tuple[str, Mount]]) -> None:
+    """Write what the guest needs to know into the container's folder."""
+    raise NotImplementedError

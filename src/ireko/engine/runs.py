@@ -1,0 +1,263 @@
+"""Machines that run: started, watched to their end, found again, started anew by their restart policy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ireko.drivers.base import Ended, Machine, MachineState, Trouble
+from ireko.engine import machines, mounts
+from ireko.engine.context import Context, now
+from ireko.engine.logs import ContainerLog
+from ireko.errors import Conflict, IrekoError, NotModified, TimedOut
+from ireko.model.container import Container, RestartName, Status
+from ireko.model.names import short
+
+CUT_OFF = 137  # docker's exit code for what was killed
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 60.0  # seconds before a restart: doubled each time
+_STEADY = 10.0  # seconds after which a run counts as a good one
+_CUT_GRACE = 30.0
+
+
+@dataclass(frozen=True)
+class Waited:
+    """How a container ended."""
+
+    exit_code: int
+    error: str = ""
+
+
+@dataclass
+class Run:
+    """One machine that runs. `done` is set once its end is recorded."""
+
+    machine: Machine
+    stop_watching: tuple[Callable[[], None], ...]
+    done: asyncio.Event
+    restart_wanted: bool = True
+
+
+class Runs:
+    """Every machine that runs, by container id."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._runs: dict[str, Run] = {}
+        self._logs: dict[str, ContainerLog] = {}
+        self._waiters: dict[tuple[str, str], list[asyncio.Future[Waited]]] = {}
+        self._delays: dict[str, float] = {}
+        self.remove_ended: Callable[[Container], None] = lambda container: None
+
+    def log(self, container: Container) -> ContainerLog:
+        """The container's output."""
+        log = self._logs.get(container.id)
+        if log is None:
+            log = self._logs[container.id] = ContainerLog(self._context.paths.container(container.id))
+            log.catch_up()
+        return log
+
+    def machine(self, container: Container) -> Machine:
+        """The machine. Raises Conflict when none runs."""
+        run = self._runs.get(container.id)
+        if run is None:
+            raise Conflict(f"Container {short(container.id)} is not running", hint=f"ireko start {container.name}")
+        return run.machine
+
+    def running(self, container_id: str) -> Machine | None:
+        """The machine, if one runs."""
+        run = self._runs.get(container_id)
+        return run.machine if run else None
+
+    async def start(self, container: Container, *, restarts: int = 0) -> None:
+        """Start the machine and record it. The caller holds the container's lock.
+
+        Raises NotModified when it runs; whatever the driver or the checks raise, and then the container stands as before
+        with the error noted.
+        """
+        if container.id in self._runs:
+            raise NotModified(f"Container {short(container.id)} is running already")
+        context = self._context
+        image = context.database.images[container.image]
+        self.log(container)
+        try:
+            spec = await asyncio.to_thread(machines.prepare, context, container, image)
+            mounts.check_free(context, container)
+            machine = await context.driver.start(spec)
+        except IrekoError as error:
+            context.update(container.id, error=error.message, exit_code=128, restarts=restarts)
+            raise
+        try:
+            container = context.update(
+                container.id,
+                status=Status.RUNNING,
+                started=now(),
+                finished=None,
+                exit_code=0,
+                error="",
+                restarts=restarts,
+                manually_stopped=False,
+                published=machine.ports,
+            )
+        except BaseException:
+            await machine.power_off()
+            raise
+        self.watch(container, machine)
+        context.announce(container, "start")
+
+    def watch(self, container: Container, machine: Machine) -> None:
+        """Look after a machine that runs, until its end."""
+        log = self.log(container)
+        run = Run(
+            machine,
+            (
+                machine.watch_outputs(log.catch_up),
+                machine.watch_trouble(lambda trouble: self._met(container.id, trouble)),
+            ),
+            asyncio.Event(),
+        )
+        self._runs[container.id] = run
+        log.catch_up()
+        self._context.tasks.start(self._see_to_end(container.id, run), name=f"machine of {container.name}")
+
+    async def wait_for(self, container: Container, condition: str) -> Waited:
+        """docker's wait; it is registered before this first awaits."""
+        if condition == "not-running" and container.id not in self._runs and container.status is not Status.RESTARTING:
+            return Waited(container.exit_code, container.error)
+        future: asyncio.Future[Waited] = asyncio.get_running_loop().create_future()
+        key = container.id, "removed" if condition == "removed" else "ended"
+        self._waiters.setdefault(key, []).append(future)
+        try:
+            return await future
+        finally:
+            with contextlib.suppress(KeyError, ValueError):
+                self._waiters[key].remove(future)
+
+    async def end(self, container: Container, *, timeout: float, signal: int | None) -> None:  # noqa: ASYNC109
+        """Ask the guest to end, cut the power after `timeout` seconds (below 0: never), and see the end recorded."""
+        run = self._runs[container.id]
+        run.restart_wanted = False
+        if await run.machine.state() is MachineState.PAUSED:
+            await run.machine.resume()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout if timeout >= 0 else None):
+                await self._ask(run, signal)
+                await run.done.wait()
+                return
+        await self.cut(container)
+
+    async def cut(self, container: Container) -> None:
+        """Cut the power and see the end recorded."""
+        run = self._runs.get(container.id)
+        if run is None:
+            return
+        run.restart_wanted = False
+        await run.machine.power_off()
+        try:
+            async with asyncio.timeout(_CUT_GRACE):
+                await run.done.wait()
+        except TimeoutError as error:
+            raise TimedOut(f'the machine of "{container.name}" could not be ended', hint="ireko doctor") from error
+
+    def forgo_restart(self, container_id: str) -> None:
+        """Whatever its policy says, this run is its last for now."""
+        if run := self._runs.get(container_id):
+            run.restart_wanted = False
+
+    def gone(self, container: Container) -> None:
+        """The container was removed: let everyone who waits go."""
+        self._resolve(container.id, "ended", Waited(container.exit_code, container.error))
+        self._resolve(container.id, "removed", Waited(container.exit_code, container.error))
+        self._delays.pop(container.id, None)
+        if log := self._logs.pop(container.id, None):
+            log.close()
+
+    async def record_end(self, container: Container, ended: Ended, *, restart_wanted: bool) -> None:
+        """Write down how a run ended, tell who waits, and do what the policy says."""
+        exit_code = _exit_code(container, ended)
+        container = self._context.update(
+            container.id, status=Status.EXITED, exit_code=exit_code, error=ended.reason, finished=now()
+        )
+        self.log(container).end_run()
+        self._context.announce(container, "die", exitCode=str(exit_code))
+        again = restart_wanted and _wants_restart(container)
+        if again:
+            container = self._context.update(container.id, status=Status.RESTARTING)
+            self._context.tasks.start(self._restart(container), name=f"restart of {container.name}")
+        self._resolve(container.id, "ended", Waited(exit_code, ended.reason))
+        if not again and container.spec.auto_remove:
+            self.remove_ended(container)
+
+    async def close(self) -> None:
+        """Let go of every machine; they go on running."""
+        for run in self._runs.values():
+            for stop in run.stop_watching:
+                stop()
+            await run.machine.close()
+        self._runs.clear()
+
+    async def _ask(self, run: Run, signal: int | None) -> None:
+        if signal is None:
+            await run.machine.request_power_off()
+            return
+        with contextlib.suppress(IrekoError):
+            await run.machine.guest.signal(signal)
+
+    async def _see_to_end(self, container_id: str, run: Run) -> None:
+        ended = await run.machine.ended()
+        for stop in run.stop_watching:
+            stop()
+        await run.machine.close()
+        del self._runs[container_id]
+        try:
+            container = self._context.database.containers.get(container_id)
+            if container is not None:
+                await self.record_end(container, ended, restart_wanted=run.restart_wanted)
+        finally:
+            run.done.set()
+
+    async def _restart(self, container: Container) -> None:
+        delay = self._delays.get(container.id, _FIRST_DELAY)
+        assert container.finished is not None
+        if container.started and (container.finished - container.started).total_seconds() > _STEADY:
+            delay = _FIRST_DELAY
+        self._delays[container.id] = min(delay * 2, _LONGEST_DELAY)
+        await asyncio.sleep(delay)
+        async with self._context.locks(container.id):
+            present = self._context.database.containers.get(container.id)
+            if present is None or present.status is not Status.RESTARTING:
+                return
+            try:
+                await self.start(present, restarts=present.restarts + 1)
+            except IrekoError as error:
+                failed = self._context.update(present.id, status=Status.EXITED, error=error.message)
+                self._resolve(failed.id, "ended", Waited(failed.exit_code, failed.error))
+
+    def _met(self, container_id: str, trouble: Trouble) -> None:
+        container = self._context.update(
+            container_id, error=trouble.message, **({"status": Status.PAUSED} if trouble.paused else {})
+        )
+        self._context.announce(container, "pause" if trouble.paused else "trouble", reason=trouble.message)
+
+    def _resolve(self, container_id: str, kind: str, waited: Waited) -> None:
+        for future in self._waiters.pop((container_id, kind), []):
+            if not future.done():
+                future.set_result(waited)
+
+
+def _exit_code(container: Container, ended: Ended) -> int:
+    if ended.exit_code is not None:
+        return ended.exit_code
+    return 0 if ended.clean and container.system else CUT_OFF
+
+
+def _wants_restart(container: Container) -> bool:
+    policy = container.spec.restart
+    match policy.name:
+        case RestartName.ALWAYS | RestartName.UNLESS_STOPPED:
+            return not container.manually_stopped
+        case RestartName.ON_FAILURE:
+            return container.exit_code != 0 and (not policy.maximum or container.restarts < policy.maximum)
+        case RestartName.NO:
+            return False
