@@ -178,6 +178,22 @@ class Command:
     """Rows and columns of the terminal."""
 
 
+@dataclass(frozen=True)
+class FileEntry:
+    """A file in a guest. `mode` is `st_mode`, `mtime` in whole seconds since 1970, `size` in bytes.
+
+    `path` is absolute. `link_target` is where a symbolic link points to.
+    """
+
+    path: str
+    mode: int
+    size: int
+    mtime: int
+    uid: int = 0
+    gid: int = 0
+    link_target: str = ""
+
+
 class GuestProcess(Protocol):
     """A program that runs in a guest. All its calls but `close` raise GuestFailed when the guest is gone."""
 
@@ -221,6 +237,12 @@ class Guest(Protocol):
 
     async def unpack(self, path: str, pieces: AsyncIterator[bytes]) -> None:
         """Unpack a tar stream into the existing guest folder `path`. Raises NotFound when it is not there."""
+
+    async def stat(self, path: str) -> FileEntry:
+        """What is at an absolute guest path, a symbolic link itself. Raises NotFound."""
+
+    async def listing(self) -> list[FileEntry]:
+        """Every file of the root file system, without what is mounted on it; `link_target` is left empty."""
 
     async def write_input(self, data: bytes) -> None:
         """Write to the main process's standard input (Stdio.STDIN); returns when there is room for more."""

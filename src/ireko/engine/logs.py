@@ -86,9 +86,8 @@ class ContainerLog:
         self.closed = True
         self._wake()
 
-    async def follow(self, place: int) -> AsyncIterator[Piece]:
-        """Pieces from a place on, until the run that goes on (or comes next) has ended."""
-        ended_before = self.runs_ended
+    async def follow(self, place: int, *, ended_before: int) -> AsyncIterator[Piece]:
+        """Pieces from a place on, until one run more has ended than `ended_before` (a value of `runs_ended`)."""
         while True:
             while place < len(self._pieces):
                 yield self._pieces[place]

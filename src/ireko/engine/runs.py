@@ -48,6 +48,7 @@ class Runs:
         self._logs: dict[str, ContainerLog] = {}
         self._waiters: dict[tuple[str, str], list[asyncio.Future[Waited]]] = {}
         self._delays: dict[str, float] = {}
+        self._starters: dict[str, list[asyncio.Future[Machine]]] = {}
         self.remove_ended: Callable[[Container], None] = lambda container: None
 
     def log(self, container: Container) -> ContainerLog:
@@ -69,6 +70,14 @@ class Runs:
         """The machine, if one runs."""
         run = self._runs.get(container_id)
         return run.machine if run else None
+
+    async def machine_once_started(self, container: Container) -> Machine:
+        """The machine, now or after the next start. Raises Conflict when the container goes away instead."""
+        if machine := self.running(container.id):
+            return machine
+        future: asyncio.Future[Machine] = asyncio.get_running_loop().create_future()
+        self._starters.setdefault(container.id, []).append(future)
+        return await future
 
     async def start(self, container: Container, *, restarts: int = 0) -> None:
         """Start the machine and record it. The caller holds the container's lock.
@@ -119,6 +128,9 @@ class Runs:
         )
         self._runs[container.id] = run
         log.catch_up()
+        for future in self._starters.pop(container.id, []):
+            if not future.done():
+                future.set_result(machine)
         self._context.tasks.start(self._see_to_end(container.id, run), name=f"machine of {container.name}")
 
     async def wait_for(self, container: Container, condition: str) -> Waited:
@@ -170,6 +182,9 @@ class Runs:
         self._resolve(container.id, "ended", Waited(container.exit_code, container.error))
         self._resolve(container.id, "removed", Waited(container.exit_code, container.error))
         self._delays.pop(container.id, None)
+        for future in self._starters.pop(container.id, []):
+            if not future.done():
+                future.set_exception(Conflict(f'Container "{container.name}" was removed'))
         if log := self._logs.pop(container.id, None):
             log.close()
 
