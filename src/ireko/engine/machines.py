@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ireko.drivers.base import Disk, MachineSpec, Share, Stdio
 from ireko.engine import mounts, specs
 from ireko.engine.context import Context
-from ireko.errors import Damaged
-from ireko.model.container import Container, Mount, MountKind
+from ireko.errors import Damaged, Unsupported
+from ireko.model.container import Container, ContainerSpec, Mount, MountKind, Process
 from ireko.model.image import Image, Layer
 from ireko.model.names import short
 
@@ -136,6 +137,35 @@ def prepare(context: Context, container: Container, image: Image) -> MachineSpec
         shares=tuple(Share(f"fs-{n}", Path(m.source), m.read_only) for n, m in shares),
         network=container.spec.network != "none",
         mac=mac(container.id),
+    )
+
+
+def maintenance(context: Context, container: Container, image: Image, folder: Path, disk: Path) -> MachineSpec:
+    """A machine on a container's disk that runs nothing of the container's, so that its files can be reached."""
+    boot = image.config.boot
+    if boot is None:
+        raise Unsupported(
+            f'the files of "{container.name}" can be reached only while it runs: its image boots from its own disk',
+            hint=f"ireko start {container.name}",
+        )
+    process = Process(("sleep", "2147483647"), (), "", "")
+    write_seed(replace(container, process=process, spec=ContainerSpec(image=container.image)), folder, [])
+    kernel = context.paths.boot / boot.id
+    return MachineSpec(
+        id=container.id,
+        name=f"{container.name} (maintenance)",
+        directory=folder,
+        cpus=1,
+        memory=container.memory,
+        disks=(
+            Disk("root", disk, context.driver.abilities.disk_format),
+            Disk("seed", folder / _SEED, "raw", read_only=True),
+        ),
+        stdio=Stdio.PIPES,
+        kernel=kernel / "kernel",
+        initrd=kernel / "initrd",
+        append=boot.append,
+        network=False,
     )
 
 

@@ -52,7 +52,7 @@ class Volumes:
             raise NotFound(f"get {name}: no such volume", hint="ireko volume ls")
         return found
 
-    def list(self) -> list[Volume]:
+    def all(self) -> list[Volume]:
         """All of them, by name."""
         return sorted(self._context.database.volumes.values(), key=lambda volume: volume.name)
 
@@ -82,8 +82,9 @@ class Volumes:
 
     async def prune(self, *, unnamed_only: bool = False) -> Pruned:
         """Remove those that no container mounts."""
-        names, reclaimed = [], 0
-        for volume in self.list():
+        names: list[str] = []
+        reclaimed = 0
+        for volume in self.all():
             if self.users(volume.name) or (unnamed_only and ANONYMOUS not in volume.labels):
                 continue
             reclaimed += self.size(volume.name)

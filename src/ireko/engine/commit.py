@@ -1,0 +1,183 @@
+"""Commit: a container's writable layer becomes an image's top layer. Nothing is copied.
+
+The steps, and how a crash after each is met (`settle`):
+
+1. the operation is noted in the database;
+2. an empty disk is made beside the container's, with the future layer's place as its parent;
+3. a machine that runs is switched to it;
+4. the container's disk is renamed to the layer's place;
+5. the empty disk is renamed to the container's;
+6. the layer is sealed, and recorded together with the image in one transaction that ends the operation.
+
+Until step 3 everything can be undone by deleting the empty disk. From then on it is finished: the container gets its layer,
+although the image that was asked for is not made, as nobody was told that it had been.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+from ireko.drivers.base import Machine, MachineState
+from ireko.engine import changes, layers, lookup, machines
+from ireko.engine.context import Context, now
+from ireko.engine.runs import Runs
+from ireko.errors import Damaged, IrekoError
+from ireko.host import files
+from ireko.model.container import Container
+from ireko.model.image import History, Image, ImageConfig, Layer, with_id
+from ireko.model.names import Reference, new_id
+from ireko.store.database import Operation
+
+_SYNC_LIMIT = 30.0
+
+
+class Committer:
+    """Makes images of containers, and settles what a crash cut off."""
+
+    def __init__(self, context: Context, runs: Runs) -> None:
+        self._context = context
+        self._runs = runs
+
+    async def commit(
+        self,
+        ref: str,
+        *,
+        reference: Reference | None = None,
+        author: str = "",
+        comment: str = "",
+        instructions: tuple[str, ...] = (),
+        sync: bool = True,
+    ) -> Image:
+        """A new image of the container's disk as it is now; the container goes on, on a fresh layer above.
+
+        `sync` has a running guest write out what it holds first. Raises NotFound, InvalidInput, NoSpace.
+        """
+        context = self._context
+        container = lookup.container(context.database, ref)
+        async with context.locks(container.id):
+            container = lookup.container(context.database, container.id)
+            config = changes.apply(context.database.images[container.image].config, container, instructions)
+            machine = self._runs.running(container.id)
+            if machine and sync:
+                await _sync(machine)
+            operation = Operation(new_id(), "commit", container.id, new_id())
+            with context.database.change() as change:
+                change.put_operation(operation)
+            try:
+                layer = await self._move(operation, container, machine)
+                image = self._image(container, layer, config, author=author, comment=comment)
+                with context.database.change() as change:
+                    change.put_layer(layer)
+                    change.put_image(image)
+                    if reference:
+                        change.tag(reference, image.id)
+                    change.put_container(replace(context.database.containers[container.id], parent=layer.id))
+                    change.delete_operation(operation.id)
+            except BaseException:
+                await self.settle(operation)
+                raise
+        context.announce(container, "commit", comment=comment)
+        return image
+
+    async def settle(self, operation: Operation) -> None:
+        """Finish or undo a commit that a crash cut off, then forget it."""
+        context = self._context
+        container = context.database.containers.get(operation.container)
+        layer = None
+        if container is not None:
+            steps = _Steps(context, operation)
+            machine = self._runs.running(container.id)
+            if await steps.begun(machine):
+                steps.rename()
+                layer = layers.seal(context, operation.layer, parent=container.parent)
+            else:
+                steps.undo()
+        with context.database.change() as change:
+            if layer and container:
+                change.put_layer(layer)
+                change.put_container(replace(container, parent=layer.id))
+            change.delete_operation(operation.id)
+
+    async def _move(self, operation: Operation, container: Container, machine: Machine | None) -> Layer:
+        steps = _Steps(self._context, operation)
+        steps.prepare(self._context.database.layers[container.parent].capacity)
+        if machine:
+            await machine.switch_disk("root", steps.fresh, steps.layer)
+        steps.rename()
+        return layers.seal(self._context, operation.layer, parent=container.parent)
+
+    def _image(self, container: Container, layer: Layer, config: ImageConfig, *, author: str, comment: str) -> Image:
+        base = self._context.database.images[container.image]
+        below = [each.id for each in machines.chain(self._context, container.parent)][::-1]
+        step = History(now(), shlex.join(container.process.argv), comment, layer.size)
+        return with_id(
+            Image(
+                id="",
+                layers=(*below, layer.id),
+                config=config,
+                created=now(),
+                parent=base.id,
+                author=author,
+                comment=comment,
+                history=(*base.history, step),
+            )
+        )
+
+
+class _Steps:
+    """The files of one commit."""
+
+    def __init__(self, context: Context, operation: Operation) -> None:
+        self._context = context
+        self.disk = context.paths.container_disk(operation.container)
+        self.fresh = self.disk.with_name(f"next-{operation.layer[:12]}{self.disk.suffix}")
+        self.layer = context.paths.layer_disk(operation.layer)
+
+    def prepare(self, capacity: int) -> None:
+        """Make the empty disk, and the layer's folder."""
+        self.layer.parent.mkdir(mode=0o700)
+        self._context.driver.disks.create(self.fresh, parent=self.layer, capacity=capacity)
+
+    async def begun(self, machine: Machine | None) -> bool:
+        """Whether there is no way back: the empty disk is in use, or the container's has been moved."""
+        if self.layer.exists():
+            return True
+        if not self.fresh.exists():
+            return False
+        if machine is not None:
+            return _same(await machine.active_disk("root"), self.fresh)
+        return not self._context.driver.disks.untouched(self.fresh)
+
+    def rename(self) -> None:
+        """Put both disks where they belong; what is done already is left."""
+        if not self.layer.exists():
+            self.disk.rename(self.layer)
+        if self.fresh.exists():
+            self.fresh.rename(self.disk)
+        if not self.disk.exists():
+            raise Damaged(f'the disk "{self.disk}" is missing', hint="ireko doctor")
+        files.sync_folder(self.layer.parent)
+        files.sync_folder(self.layer.parent.parent)
+        files.sync_folder(self.disk.parent)
+
+    def undo(self) -> None:
+        """As if nothing had been."""
+        self.fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.layer.parent.rmdir()
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.name == other.name
+
+
+async def _sync(machine: Machine) -> None:
+    """Best effort: a guest that does not answer is committed as after a power cut, which its file system bears."""
+    with contextlib.suppress(IrekoError, TimeoutError):
+        if await machine.state() is MachineState.RUNNING:
+            async with asyncio.timeout(_SYNC_LIMIT):
+                await machine.guest.sync()

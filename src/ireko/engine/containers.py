@@ -1,0 +1,361 @@
+"""Containers: made, started, stopped, thrown away and made again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ireko.drivers.base import Command, FileEntry, MachineState, Stream, Usage
+from ireko.engine import creation, layers, lookup, specs
+from ireko.engine.attach import Attachment, MainAttachment
+from ireko.engine.commit import Committer
+from ireko.engine.context import Context, now
+from ireko.engine.guestfiles import Change, GuestFiles
+from ireko.engine.logs import LogLine
+from ireko.engine.reading import read_log
+from ireko.engine.runs import Runs, Waited
+from ireko.engine.volumes import Pruned, Volumes
+from ireko.errors import Conflict, GuestFailed, InvalidInput, NotFound, NotModified, Unsupported
+from ireko.host import files
+from ireko.model.container import Container, ContainerSpec, MountKind, Status
+from ireko.model.image import Image
+from ireko.model.names import Reference, check_container_name, new_id
+
+_SIGKILL, _SIGTERM = 9, 15
+
+
+@dataclass(frozen=True)
+class Created:
+    """A fresh container, and what its user should know."""
+
+    container: Container
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Top:
+    """The processes in a guest, as its `ps` tells them."""
+
+    titles: list[str]
+    processes: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes on the host's disk: of the writable layer alone, and with all that it stands on."""
+
+    own: int
+    total: int
+
+
+class Containers:
+    """The containers. A `ref` is a name, an id, or the beginning of one: NotFound and Ambiguous are raised for it."""
+
+    def __init__(self, context: Context, runs: Runs, volumes: Volumes) -> None:
+        self._context = context
+        self._runs = runs
+        self._volumes = volumes
+        self._committer = Committer(context, runs)
+        self._files = GuestFiles(context, runs)
+        runs.remove_ended = self._remove_ended
+
+    def get(self, ref: str) -> Container:
+        """Look it up."""
+        return lookup.container(self._context.database, ref)
+
+    def all(self) -> list[Container]:
+        """All of them, the newest first."""
+        return sorted(self._context.database.containers.values(), key=lambda each: each.created, reverse=True)
+
+    async def create(self, spec: ContainerSpec, *, name: str | None = None) -> Created:
+        """Make a container without starting it. Raises NotFound (the image), AlreadyThere, InvalidInput, NoSpace."""
+        context = self._context
+        container = await creation.new_container(context, self._volumes, spec, name)
+        with creation.folder_of(context, container), context.database.change() as change:
+            change.put_container(container)
+        context.announce(container, "create")
+        return Created(container, creation.warnings(context, container))
+
+    async def start(self, ref: str) -> None:
+        """Start its machine. Raises NotModified when it runs, Conflict, Damaged, NoSpace, Unavailable."""
+        async with self._context.locks(self.get(ref).id):
+            container = self.get(ref)
+            if container.status is Status.REMOVING:
+                raise Conflict(f"container {container.name} is being removed")
+            if container.status is Status.PAUSED:
+                raise Conflict(
+                    f"cannot start a paused container, try unpause instead: {container.name}",
+                    hint=f"ireko unpause {container.name}",
+                )
+            await self._runs.start(container)
+
+    async def stop(self, ref: str, *, timeout: int | None = None, signal: int | None = None) -> None:  # noqa: ASYNC109
+        """Ask the guest to end; after `timeout` seconds (the container's own by default; below 0: never) cut the power.
+
+        Raises NotModified when it does not run.
+        """
+        async with self._context.locks(self.get(ref).id):
+            await self._stop(self.get(ref), timeout=timeout, signal=signal)
+
+    async def restart(self, ref: str, *, timeout: int | None = None) -> None:  # noqa: ASYNC109
+        """Stop it, if it runs, and start it."""
+        async with self._context.locks(self.get(ref).id):
+            container = self.get(ref)
+            if self._runs.running(container.id):
+                await self._stop(container, timeout=timeout, signal=None)
+            await self._runs.start(self.get(container.id))
+            self._context.announce(self.get(container.id), "restart")
+
+    async def kill(self, ref: str, *, signal: int = _SIGKILL) -> None:
+        """Cut the power (signal 9), or send the main process a signal. Raises Conflict when it does not run."""
+        container = self.get(ref)
+        machine = self._runs.machine(container)
+        if signal == _SIGKILL:
+            self._context.update(container.id, manually_stopped=True)
+            await self._runs.cut(container)
+        elif not container.system:
+            await machine.guest.signal(signal)
+        elif signal == _SIGTERM:
+            await machine.request_power_off()
+        else:
+            raise Unsupported(
+                f'"{container.name}" runs a whole system: it takes the signals KILL and TERM, not {signal}',
+                hint=f"ireko exec {container.name} kill …",
+            )
+        self._context.announce(container, "kill", signal=str(signal))
+
+    async def pause(self, ref: str) -> None:
+        """Hold the machine still. Raises Conflict."""
+        container = self.get(ref)
+        machine = self._runs.machine(container)
+        async with self._context.locks(container.id):
+            if await machine.state() is MachineState.PAUSED:
+                raise Conflict(f"Container {container.name} is already paused")
+            await machine.pause()
+            self._context.announce(self._context.update(container.id, status=Status.PAUSED), "pause")
+
+    async def unpause(self, ref: str) -> None:
+        """Let it go on. Raises Conflict."""
+        container = self.get(ref)
+        machine = self._runs.machine(container)
+        async with self._context.locks(container.id):
+            if await machine.state() is not MachineState.PAUSED:
+                raise Conflict(f"Container {container.name} is not paused")
+            await machine.resume()
+            self._context.announce(self._context.update(container.id, status=Status.RUNNING, error=""), "unpause")
+
+    async def rename(self, ref: str, name: str) -> None:
+        """Raises AlreadyThere, InvalidInput."""
+        name = check_container_name(name)
+        container = self.get(ref)
+        async with self._context.locks(container.id):
+            creation.check_name_free(self._context, name)
+            old = container.name
+            self._context.announce(self._context.update(container.id, name=name), "rename", oldName=f"/{old}")
+
+    async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
+        """Throw it away. Raises Conflict when it runs and it is not forced."""
+        async with self._context.locks(self.get(ref).id):
+            container = self.get(ref)
+            if self._runs.running(container.id) and not force:
+                raise Conflict(
+                    f"cannot remove container {container.name}: container is running: "
+                    "stop the container before removing or force remove",
+                    hint=f"ireko rm -f {container.name}",
+                )
+            await self._remove(container, volumes=volumes)
+
+    async def recreate(self, ref: str) -> Container:
+        """Throw the writable layer away and start again from the image: the same name and settings, a new id.
+
+        The present state of the image's name counts; the container runs afterwards when it ran before.
+        """
+        async with self._context.locks(self.get(ref).id):
+            old = self.get(ref)
+            ran = self._runs.running(old.id) is not None
+            image = self._image_now(old)
+            fresh = replace(
+                old,
+                id=new_id(),
+                image=image.id,
+                parent=image.top,
+                process=specs.process(old.spec, image),
+                created=now(),
+                status=Status.CREATED,
+                exit_code=0,
+                error="",
+                started=None,
+                finished=None,
+                restarts=0,
+                manually_stopped=False,
+                published=specs.ports(old.spec, image),
+            )
+            await self._runs.cut(old)
+            with creation.folder_of(self._context, fresh), self._context.database.change() as change:
+                change.delete_container(old.id)
+                change.put_container(fresh)
+            self._forget(old)
+        self._context.announce(fresh, "recreate")
+        if ran:
+            await self.start(fresh.id)
+        return self.get(fresh.id)
+
+    async def wait(self, ref: str, *, condition: str = "not-running") -> Waited:
+        """Until it does not run ("not-running"), has ended once more ("next-exit"), or is gone ("removed").
+
+        It is registered before this first awaits.
+        """
+        if condition not in {"not-running", "next-exit", "removed"}:
+            raise InvalidInput(f'invalid condition: "{condition}"', hint="not-running, next-exit or removed")
+        return await self._runs.wait_for(self.get(ref), condition)
+
+    async def commit(
+        self,
+        ref: str,
+        *,
+        reference: Reference | None = None,
+        author: str = "",
+        comment: str = "",
+        changes: tuple[str, ...] = (),
+        pause: bool = True,
+    ) -> Image:
+        """See Committer.commit."""
+        return await self._committer.commit(
+            ref, reference=reference, author=author, comment=comment, instructions=changes, sync=pause
+        )
+
+    async def diff(self, ref: str) -> list[Change]:
+        """The files that differ from the image's."""
+        return await self._files.diff(ref)
+
+    async def top(self, ref: str, *, arguments: str = "") -> Top:
+        """The processes in the guest. Raises Conflict when it does not run, GuestFailed when its `ps` does not do."""
+        guest = self._runs.machine(self.get(ref)).guest
+        for words in [arguments.split()] if arguments else [["-ef"], ["-o", "pid,ppid,user,time,args"]]:
+            process = await guest.run(Command(("ps", *words)))
+            pieces = [(stream, data) async for stream, data in process.output()]
+            code = await process.wait()
+            await process.close()
+            if code == 0:
+                return _table(b"".join(data for stream, data in pieces if stream is Stream.STDOUT))
+        said = b"".join(data for _, data in pieces).decode(errors="replace").strip()
+        raise GuestFailed(f"ps failed in the guest with exit code {code}: {said}")
+
+    async def usage(self, ref: str) -> Usage:
+        """What its machine has used; zeros when it does not run."""
+        machine = self._runs.running(self.get(ref).id)
+        return await machine.usage() if machine else Usage(0, 0, 0, 0, 0, 0, 0, 0)
+
+    def logs(
+        self,
+        ref: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        stdout: bool = True,
+        stderr: bool = True,
+    ) -> AsyncIterator[LogLine]:
+        """Its output line by line; with `follow` until the run that goes on ends."""
+        container = self.get(ref)
+        wanted = {stream for stream, yes in ((Stream.STDOUT, stdout), (Stream.STDERR, stderr)) if yes}
+        running = self._runs.running(container.id) is not None
+        return read_log(
+            self._runs.log(container), follow=follow and running, tail=tail, since=since, until=until, streams=wanted
+        )
+
+    async def attach(self, ref: str, *, logs: bool = False, stream: bool = True) -> Attachment:
+        """Connect to the main process, from now on; may be called before the start."""
+        return MainAttachment(self._runs, self.get(ref), logs=logs, stream=stream)
+
+    async def resize(self, ref: str, *, rows: int, columns: int) -> None:
+        """Tell the main process's terminal a new size. Raises Conflict when it does not run."""
+        await self._runs.machine(self.get(ref)).guest.resize(rows, columns)
+
+    async def archive(self, ref: str, path: str) -> tuple[FileEntry, AsyncIterator[bytes]]:
+        """See GuestFiles.archive."""
+        return await self._files.archive(ref, path)
+
+    async def stat(self, ref: str, path: str) -> FileEntry:
+        """See GuestFiles.stat."""
+        return await self._files.stat(ref, path)
+
+    async def unpack(self, ref: str, path: str, pieces: AsyncIterator[bytes]) -> None:
+        """See GuestFiles.unpack."""
+        await self._files.unpack(ref, path, pieces)
+
+    async def sizes(self, ref: str) -> Sizes:
+        """What it takes on the host's disk."""
+        container = self.get(ref)
+        own = files.disk_bytes(self._context.paths.container_disk(container.id))
+        return Sizes(own, own + layers.chain_size(self._context, container.parent))
+
+    async def prune(self) -> Pruned:
+        """Remove all that do not run."""
+        removed: list[str] = []
+        reclaimed = 0
+        for container in self.all():
+            if container.status in {Status.CREATED, Status.EXITED, Status.DEAD}:
+                reclaimed += (await self.sizes(container.id)).own
+                await self.remove(container.id)
+                removed.append(container.id)
+        return Pruned(tuple(removed), reclaimed)
+
+    async def _stop(self, container: Container, *, timeout: int | None, signal: int | None) -> None:  # noqa: ASYNC109
+        context = self._context
+        if container.status is Status.RESTARTING:
+            context.update(container.id, status=Status.EXITED, manually_stopped=True)
+            return
+        if not self._runs.running(container.id):
+            raise NotModified(f"Container {container.name} is not running")
+        context.update(container.id, manually_stopped=True)
+        await self._runs.end(container, timeout=container.stop_timeout if timeout is None else timeout, signal=signal)
+        context.announce(container, "stop")
+
+    async def _remove(self, container: Container, *, volumes: bool) -> None:
+        self._runs.forgo_restart(container.id)
+        self._context.update(container.id, status=Status.REMOVING)
+        await self._runs.cut(container)
+        container = self._context.update(container.id, status=Status.REMOVING)
+        self.finish_removal(container)
+        self._context.announce(container, "destroy")
+        if volumes or container.spec.auto_remove:
+            await self._volumes.remove_unnamed(
+                mount.source for mount in container.spec.mounts if mount.kind is MountKind.VOLUME
+            )
+
+    def finish_removal(self, container: Container) -> None:
+        """Delete the files and the record of a container that has no machine any more."""
+        files.remove_tree(self._context.paths.container(container.id))
+        with self._context.database.change() as change:
+            change.delete_container(container.id)
+        self._forget(container)
+
+    def _forget(self, container: Container) -> None:
+        self._runs.gone(container)
+        files.remove_tree(self._context.paths.container(container.id))
+        layers.collect(self._context)
+
+    def _remove_ended(self, container: Container) -> None:
+        async def remove() -> None:
+            with contextlib.suppress(NotFound):
+                await self.remove(container.id, volumes=True)
+
+        self._context.tasks.start(remove(), name=f"removal of {container.name}")
+
+    def _image_now(self, container: Container) -> Image:
+        """The image that its name means now; the one it was made from when the name is gone."""
+        try:
+            return lookup.image(self._context.database, container.spec.image)
+        except NotFound:
+            return self._context.database.images[container.image]
+
+
+def _table(text: bytes) -> Top:
+    """ps's table: as many columns as it has titles, the last one takes the rest of the line."""
+    lines = text.decode(errors="replace").splitlines()
+    titles = lines[0].split() if lines else []
+    return Top(titles, [line.split(None, max(0, len(titles) - 1)) for line in lines[1:] if line.strip()])

@@ -1,0 +1,194 @@
+"""The files inside a container: looked at, copied, compared. A container that does not run gets a machine for the moment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from ireko.drivers.base import FileEntry, Guest, Machine, MachineState
+from ireko.engine import lookup, machines
+from ireko.engine.context import Context, now
+from ireko.engine.runs import Runs
+from ireko.errors import Conflict, IrekoError
+from ireko.host import files
+from ireko.model.container import Container, ContainerSpec, Process, RestartPolicy, Status
+from ireko.model.image import Image
+from ireko.model.names import new_id
+
+MAINTENANCE = "maintenance"
+_END_LIMIT = 20.0
+_LISTING = "files.json"
+
+
+class ChangeKind(Enum):
+    """docker's numbers."""
+
+    MODIFIED = 0
+    ADDED = 1
+    DELETED = 2
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file that differs from the image's."""
+
+    path: str
+    kind: ChangeKind
+
+
+class GuestFiles:
+    """Files of containers."""
+
+    def __init__(self, context: Context, runs: Runs) -> None:
+        self._context = context
+        self._runs = runs
+
+    async def stat(self, ref: str, path: str) -> FileEntry:
+        """What is at a path of a container; relative ones count from `/`. Raises NotFound."""
+        async with self._guest(lookup.container(self._context.database, ref)) as guest:
+            return await guest.stat(_absolute(path))
+
+    async def archive(self, ref: str, path: str) -> tuple[FileEntry, AsyncIterator[bytes]]:
+        """A file or folder as a tar stream, and what it is. Raises NotFound. The stream must be read or closed."""
+        stack = contextlib.AsyncExitStack()
+        try:
+            guest = await stack.enter_async_context(self._guest(lookup.container(self._context.database, ref)))
+            entry = await guest.stat(_absolute(path))
+            pieces = await guest.archive(_absolute(path))
+        except BaseException:
+            await stack.aclose()
+            raise
+        return entry, _until_read(pieces, stack)
+
+    async def unpack(self, ref: str, path: str, pieces: AsyncIterator[bytes]) -> None:
+        """Unpack a tar stream into a folder of a container. Raises NotFound."""
+        async with self._guest(lookup.container(self._context.database, ref)) as guest:
+            await guest.unpack(_absolute(path), pieces)
+
+    async def diff(self, ref: str) -> list[Change]:
+        """The files that differ from the image's, by path; a folder counts when something in it came or went."""
+        container = lookup.container(self._context.database, ref)
+        before = await self._image_listing(self._context.database.images[container.image])
+        async with self._guest(container) as guest:
+            after = await guest.listing()
+        return compare(before, after)
+
+    @contextlib.asynccontextmanager
+    async def _guest(self, container: Container) -> AsyncIterator[Guest]:
+        if machine := self._runs.running(container.id):
+            if await machine.state() is MachineState.PAUSED:
+                raise Conflict(
+                    f"Container {container.name} is paused: its files can't be reached",
+                    hint=f"ireko unpause {container.name}",
+                )
+            yield machine.guest
+            return
+        async with self._context.locks(container.id):
+            present = lookup.container(self._context.database, container.id)
+            async with self._maintenance(present, self._context.paths.container_disk(present.id)) as guest:
+                yield guest
+
+    async def _image_listing(self, image: Image) -> list[FileEntry]:
+        """Looked up once for each image, with a machine of its own; kept with the image's top layer."""
+        kept = self._context.paths.layer_disk(image.top).with_name(_LISTING)
+        async with self._context.locks(f"listing {image.top}"):
+            with contextlib.suppress(OSError, msgspec.DecodeError):
+                return msgspec.json.decode(kept.read_bytes(), type=list[FileEntry])
+            async with self._passing_container(image) as (container, disk), self._maintenance(container, disk) as guest:
+                found = await guest.listing()
+            files.write_whole(kept, msgspec.json.encode(found))
+            return found
+
+    @contextlib.asynccontextmanager
+    async def _passing_container(self, image: Image) -> AsyncIterator[tuple[Container, Path]]:
+        """A container that nobody sees, for as long as it takes to look at an image."""
+        context = self._context
+        identifier = new_id()
+        folder = context.paths.tmp / identifier
+        disk = folder / f"disk.{context.paths.suffix}"
+        folder.mkdir(mode=0o700)
+        try:
+            context.driver.disks.create(
+                disk,
+                parent=context.paths.layer_disk(image.top),
+                capacity=context.database.layers[image.top].capacity,
+            )
+            yield _bare(identifier, image), disk
+        finally:
+            files.remove_tree(folder)
+
+    @contextlib.asynccontextmanager
+    async def _maintenance(self, container: Container, disk: Path) -> AsyncIterator[Guest]:
+        folder = disk.parent / MAINTENANCE
+        files.remove_tree(folder)
+        folder.mkdir(mode=0o700)
+        try:
+            image = self._context.database.images[container.image]
+            machines.check_chain(self._context, container.parent)
+            spec = machines.maintenance(self._context, container, image, folder, disk)
+            machine = await self._context.driver.start(spec)
+            try:
+                yield machine.guest
+            finally:
+                await asyncio.shield(_end(machine))
+        finally:
+            files.remove_tree(folder)
+
+
+async def _end(machine: Machine) -> None:
+    with contextlib.suppress(IrekoError, TimeoutError):
+        async with asyncio.timeout(_END_LIMIT):
+            await machine.request_power_off()
+            await machine.ended()
+    await machine.power_off()
+    await machine.close()
+
+
+async def _until_read(pieces: AsyncIterator[bytes], stack: contextlib.AsyncExitStack) -> AsyncIterator[bytes]:
+    async with stack:
+        async for piece in pieces:
+            yield piece
+
+
+def _absolute(path: str) -> str:
+    return str(PurePosixPath("/") / path)
+
+
+def _bare(identifier: str, image: Image) -> Container:
+    return Container(
+        id=identifier,
+        name=identifier,
+        image=image.id,
+        parent=image.top,
+        spec=ContainerSpec(image=image.id, restart=RestartPolicy()),
+        process=Process((), (), "", ""),
+        cpus=1,
+        memory=image.config.memory,
+        stop_timeout=0,
+        created=now(),
+        status=Status.CREATED,
+    )
+
+
+def compare(before: list[FileEntry], after: list[FileEntry]) -> list[Change]:
+    """What came, went or changed between two listings."""
+    old = {entry.path: entry for entry in before}
+    new = {entry.path: entry for entry in after}
+    changes = [Change(path, ChangeKind.ADDED) for path in new.keys() - old.keys()]
+    changes += [Change(path, ChangeKind.DELETED) for path in old.keys() - new.keys()]
+    # a folder's own times and size say what happened in it; its parent's do not change with that
+    changes += [Change(path, ChangeKind.MODIFIED) for path in new.keys() & old.keys() if _differs(old[path], new[path])]
+    return sorted((change for change in changes if change.path != "/"), key=lambda change: change.path)
+
+
+def _differs(one: FileEntry, other: FileEntry) -> bool:
+    if stat.S_ISDIR(one.mode) and stat.S_ISDIR(other.mode):
+        return replace(one, size=0) != replace(other, size=0)
+    return one != other

@@ -1,0 +1,181 @@
+"""The whole: what there is, what it takes, how it hangs together, what is wrong with it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ireko.drivers.base import Abilities, Finding, HostReport, Level
+from ireko.engine import machines
+from ireko.engine.containers import Containers, Sizes
+from ireko.engine.context import Context
+from ireko.engine.images import Images
+from ireko.engine.volumes import Volumes
+from ireko.errors import Damaged
+from ireko.host import files
+from ireko.model.container import Container
+from ireko.model.image import GIB, Image, Layer
+from ireko.model.volume import Volume
+
+_LITTLE_SPACE, _NO_SPACE = 5 * GIB, 1 * GIB
+
+
+@dataclass(frozen=True)
+class ImageUsage:
+    """`size`: all its layers; `shared`: those of them that other images have too (bytes)."""
+
+    image: Image
+    size: int
+    shared: int
+    containers: int
+
+
+@dataclass(frozen=True)
+class ContainerUsage:
+    """What a container takes."""
+
+    container: Container
+    sizes: Sizes
+
+
+@dataclass(frozen=True)
+class VolumeUsage:
+    """What a volume takes, and how many containers mount it."""
+
+    volume: Volume
+    size: int
+    users: int
+
+
+@dataclass(frozen=True)
+class DiskUsage:
+    """`layers_size` counts each layer once (bytes)."""
+
+    layers_size: int
+    images: tuple[ImageUsage, ...]
+    containers: tuple[ContainerUsage, ...]
+    volumes: tuple[VolumeUsage, ...]
+
+
+@dataclass(frozen=True)
+class TreeNode:
+    """A layer with the images and layers on it, or an image with its containers, or a container. `size` in bytes."""
+
+    kind: str
+    id: str
+    names: tuple[str, ...]
+    size: int
+    status: str
+    children: tuple[TreeNode, ...]
+
+
+class System:
+    """About everything at once."""
+
+    def __init__(self, context: Context, containers: Containers, images: Images, volumes: Volumes) -> None:
+        self._context = context
+        self._containers = containers
+        self._images = images
+        self._volumes = volumes
+
+    def root(self) -> Path:
+        """The folder of everything we write."""
+        return self._context.paths.root
+
+    def abilities(self) -> Abilities:
+        """What the driver can do."""
+        return self._context.driver.abilities
+
+    async def report(self) -> HostReport:
+        """What the driver found on this host, and what we found in our own folder; never raises for what it finds."""
+        report = await self._context.driver.report()
+        ours = (self._space(), self._privacy(), *self._records(), *self._chains())
+        return HostReport(report.version, report.accelerator, (*report.findings, *ours))
+
+    async def disk_usage(self) -> DiskUsage:
+        """What everything takes."""
+        database = self._context.database
+        return DiskUsage(
+            layers_size=sum(layer.size for layer in database.layers.values()),
+            images=tuple(self._image_usage(image) for image in self._images.all()),
+            containers=tuple(
+                [ContainerUsage(each, await self._containers.sizes(each.id)) for each in self._containers.all()]
+            ),
+            volumes=tuple(
+                VolumeUsage(each, self._volumes.size(each.name), len(self._volumes.users(each.name)))
+                for each in self._volumes.all()
+            ),
+        )
+
+    def tree(self) -> list[TreeNode]:
+        """Every base layer with all that stands on it."""
+        return [self._layer_node(layer) for layer in self._children(None)]
+
+    def _children(self, parent: str | None) -> list[Layer]:
+        found = [layer for layer in self._context.database.layers.values() if layer.parent == parent]
+        return sorted(found, key=lambda layer: layer.created)
+
+    def _layer_node(self, layer: Layer) -> TreeNode:
+        images = [self._image_node(image) for image in reversed(self._images.all()) if image.top == layer.id]
+        # A container that was committed stands on the layer of the commit, whatever image it was made from.
+        own = [self._container_node(each) for each in self._standing_on(layer) if not self._is_top(each)]
+        above = [self._layer_node(child) for child in self._children(layer.id)]
+        return TreeNode("layer", layer.id, (), layer.size, "", (*images, *own, *above))
+
+    def _image_node(self, image: Image) -> TreeNode:
+        names = tuple(str(name) for name in self._images.references(image.id))
+        containers = [each for each in self._images.users(image.id) if each.parent == image.top]
+        containers.sort(key=lambda each: each.created)
+        size = self._images.size(image)
+        return TreeNode("image", image.id, names, size, "", tuple(self._container_node(each) for each in containers))
+
+    def _container_node(self, container: Container) -> TreeNode:
+        size = files.disk_bytes(self._context.paths.container_disk(container.id))
+        return TreeNode("container", container.id, (container.name,), size, container.status.value, ())
+
+    def _standing_on(self, layer: Layer) -> list[Container]:
+        found = [each for each in self._context.database.containers.values() if each.parent == layer.id]
+        return sorted(found, key=lambda each: each.created)
+
+    def _is_top(self, container: Container) -> bool:
+        return self._context.database.images[container.image].top == container.parent
+
+    def _image_usage(self, image: Image) -> ImageUsage:
+        others = {layer for each in self._images.all() if each.id != image.id for layer in each.layers}
+        shared = sum(self._images.layer(layer).size for layer in image.layers if layer in others)
+        return ImageUsage(image, self._images.size(image), shared, len(self._images.users(image.id)))
+
+    def _space(self) -> Finding:
+        root = self._context.paths.root
+        free = shutil.disk_usage(root).free
+        level = Level.OK if free > _LITTLE_SPACE else Level.WARNING if free > _NO_SPACE else Level.ERROR
+        return Finding(
+            "disk space",
+            level,
+            f'{free / GIB:.1f} GiB free at "{root}"',
+            "" if level is Level.OK else "ireko system prune",
+        )
+
+    def _privacy(self) -> Finding:
+        root = self._context.paths.root
+        if hasattr(root.stat(), "st_uid") and root.stat().st_mode & 0o077:
+            return Finding("permissions", Level.WARNING, f'others can look into "{root}"', f"chmod 700 {root}")
+        return Finding("permissions", Level.OK, f'"{root}" is private')
+
+    def _records(self) -> list[Finding]:
+        return [
+            Finding("database", Level.ERROR, f"the record {each.key} of {each.table} can't be read: {each.reason}", "")
+            for each in self._context.database.broken
+        ]
+
+    def _chains(self) -> list[Finding]:
+        tops = {image.top for image in self._context.database.images.values()}
+        found = []
+        for top in sorted(tops):
+            try:
+                machines.check_chain(self._context, top)
+            except Damaged as error:
+                found.append(Finding("layers", Level.ERROR, error.message, error.hint))
+        count = len(self._context.database.layers)
+        return found or [Finding("layers", Level.OK, f"{count} layer{'' if count == 1 else 's'} as they were sealed")]
