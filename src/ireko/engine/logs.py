@@ -155,8 +155,10 @@ class LineSplitter:
 
     def feed(self, piece: Piece, data: bytes) -> Iterator[LogLine]:
         """The lines that these bytes complete."""
-        time, begun = self._open.pop(piece.stream, (piece.time, b""))
+        time, begun = self._open.get(piece.stream, (piece.time, b""))
         *whole, rest = data.split(b"\n")
+        if whole:
+            self._open.pop(piece.stream, None)
         for part in whole:
             yield _line(time, piece.stream, begun + part + b"\n")
             time, begun = piece.time, b""
