@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
-from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from ireko.drivers.base import Stream
 
 _RECORD = struct.Struct("<qQB7x")  # nanoseconds since 1970, bytes of the stream by then, stream
 _PIECE = 256 * 1024
+_LOOK_BACK = 16  # pieces
 
 
 @dataclass(frozen=True)
@@ -110,27 +110,26 @@ class ContainerLog:
 
     def lines(self, *, tail: int | None = None) -> Iterator[LogLine]:
         """What is there now, line by line; with `tail` only the last so many."""
-        first = 0 if tail is None else self._place_before_lines(tail)
-        splitter = LineSplitter()
-        found: Iterator[LogLine] = (
-            line for piece in self._pieces[first:] for data in self.read(piece) for line in splitter.feed(piece, data)
-        )
-        if tail is None:
-            yield from found
-            yield from splitter.rest()
-            return
-        kept = deque(found, maxlen=tail + 2)
-        kept.extend(splitter.rest())
-        yield from list(kept)[-tail:] if tail else ()
+        return self._lines_from(0) if tail is None else iter(self._last_lines(tail))
 
-    def _place_before_lines(self, count: int) -> int:
-        newlines = 0
-        for place in range(len(self._pieces) - 1, -1, -1):
-            newlines += sum(data.count(b"\n") for data in self.read(self._pieces[place]))
-            # a line may have begun in an earlier piece: go on until one newline more than is asked for
-            if newlines > count + 1:
-                return place
-        return 0
+    def _lines_from(self, place: int) -> Iterator[LogLine]:
+        splitter = LineSplitter()
+        for piece in self._pieces[place:]:
+            for data in self.read(piece):
+                yield from splitter.feed(piece, data)
+        yield from splitter.rest()
+
+    def _last_lines(self, count: int) -> list[LogLine]:
+        """Looks back in growing steps, so that the end of a long log is found without reading it all."""
+        place, step = len(self._pieces), _LOOK_BACK
+        while True:
+            place, step = max(0, place - step), step * 2
+            lines = list(self._lines_from(place))
+            first = max(0, len(lines) - count)
+            # Each stream's first line may have begun before the place: it must not be among those that count.
+            seen = {line.stream for line in lines[:first]}
+            if place == 0 or (len(lines) >= count and all(line.stream in seen for line in lines[first:])):
+                return lines[first:]
 
     def _growth(self, stream: Stream, path: Path) -> Piece | None:
         try:
