@@ -1,0 +1,1 @@
+"""The command line: one file for each noun or group of verbs, imported when it is used."""

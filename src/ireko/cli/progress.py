@@ -1,0 +1,92 @@
+"""Lines of progress, as docker's pull streams them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TextIO
+
+from ireko.cli.render import ellipsis
+from ireko.cli.terminal import is_terminal, size
+from ireko.cli.units import human_size
+from ireko.client import Refused
+
+_EVERY = 3.0  # seconds between plain lines about one step
+_WIDTH = 80
+_BAR = 24
+
+
+class Progress:
+    """Shows steps: in place on a terminal, as plain lines every few seconds elsewhere."""
+
+    def __init__(self, out: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out = out
+        self._clock = clock
+        self._live = is_terminal(out)
+        self._step = ""
+        self._shown = 0
+        self._last = 0.0
+
+    def show(self, lines: Iterable[dict[str, Any]]) -> str:
+        """Show every line to the end; the id of what was made ("" when none was told). Raises Refused when the last one is an error."""
+        made = ""
+        try:
+            for line in lines:
+                if "error" in line or "errorDetail" in line:
+                    raise _refused(line)
+                made = str((line.get("aux") or {}).get("ID", made))
+                self._line(line)
+        finally:
+            self._end_line()
+        return made
+
+    def _line(self, line: dict[str, Any]) -> None:
+        status = line.get("status") or line.get("stream", "").rstrip()
+        if not status:
+            return
+        step = f"{line['id']}: {status}" if line.get("id") else status
+        detail = _detail(line.get("progressDetail") or {})
+        if self._live:
+            self._replace(step, detail)
+        else:
+            self._append(step, detail)
+
+    def _replace(self, step: str, detail: str) -> None:
+        if step != self._step:
+            self._end_line()
+        columns = (size(self._out) or (0, _WIDTH))[1]
+        text = ellipsis(f"{step} {detail}".rstrip(), columns - 1)
+        self._out.write(f"\r{text}{' ' * (self._shown - len(text))}")
+        self._out.flush()
+        self._step, self._shown = step, len(text)
+
+    def _append(self, step: str, detail: str) -> None:
+        now = self._clock()
+        if step == self._step and now - self._last < _EVERY:
+            return
+        self._out.write(f"{step} {detail}".rstrip() + "\n")
+        self._out.flush()
+        self._step, self._last = step, now
+
+    def _end_line(self) -> None:
+        if self._live and self._shown:
+            self._out.write("\n")
+            self._out.flush()
+        self._step, self._shown = "", 0
+
+
+def _detail(detail: dict[str, Any]) -> str:
+    current, total = detail.get("current"), detail.get("total")
+    if not current:
+        return ""
+    if not total:
+        return human_size(current, digits=3)
+    done = min(1.0, current / total)
+    bar = "=" * int(done * _BAR)
+    return f"[{bar:<{_BAR}}] {done:4.0%}  {human_size(current, digits=3)}/{human_size(total, digits=3)}"
+
+
+def _refused(line: dict[str, Any]) -> Refused:
+    detail = line.get("errorDetail") or {}
+    message = detail.get("message") or line.get("error") or "it failed"
+    return Refused(str(message), status=500, hint=str(detail.get("hint", line.get("hint", ""))))

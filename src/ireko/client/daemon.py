@@ -1,0 +1,122 @@
+"""Starting a daemon when none answers."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from ireko.client.address import Address
+from ireko.client.transport import open_socket
+from ireko.errors import Unavailable
+
+_ROOT_TAKEN = 75
+_DEADLINE = 60.0  # seconds; a daemon that finds many machines again on a slow host takes some
+_PAUSE = 0.1
+_TAIL = 2000
+
+
+def start(root: Path, address: Address) -> None:
+    """Start a daemon on this root, detached, and return when it serves `address`.
+
+    Clients that come at the same time wait for the one that is starting it. Raises Unavailable with the end of the
+    daemon's log when it does not come up.
+    """
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _alone(root / "daemon.start"):
+        if not _answers(address):
+            _launch(root, address)
+
+
+def _launch(root: Path, address: Address) -> None:
+    log = root / "daemon.log"
+    command = [sys.executable, "-m", "ireko", "serve", "--root", str(root), "--host", str(address), "--ready-fd", "1"]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,  # carries the one line that says it serves; then the daemon points it at the log
+            stderr=output,
+            cwd=root,
+            start_new_session=True,
+            creationflags=getattr(subprocess, "DETACHED_PROCESS", 0),
+        )
+    assert process.stdout is not None
+    if _first_line(process.stdout) == b"ready\n":
+        process.returncode = 0  # it lives on without us: nobody is to wait for it or warn about it
+        return
+    _explain(process, address, log)
+
+
+def _explain(process: subprocess.Popen[bytes], address: Address, log: Path) -> None:
+    """Return when another daemon holds the root and answers; raise what went wrong otherwise."""
+    try:
+        code = process.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise Unavailable(
+            f"the daemon did not come up within {_DEADLINE:.0f} seconds", details=_tail(log), hint=f"read {log}"
+        ) from None
+    if code == _ROOT_TAKEN:
+        return _wait_for_other(address, log)
+    last = _tail(log).splitlines()[-1:] or ["it said nothing"]
+    raise Unavailable(
+        f"the daemon did not start (exit code {code}): {last[0]}",
+        details=_tail(log),
+        hint=f"the whole story is in {log}",
+    )
+
+
+def _wait_for_other(address: Address, log: Path) -> None:
+    """A daemon that someone started by hand holds the root: nothing tells us when it listens, so ask until it does."""
+    pause = threading.Event()
+    for _ in range(int(_DEADLINE / _PAUSE)):
+        if _answers(address):
+            return
+        pause.wait(_PAUSE)
+    raise Unavailable(f'another daemon holds this root but does not answer at "{address}"', hint=f"read {log}")
+
+
+def _first_line(pipe: IO[bytes]) -> bytes:
+    """The first line, or b"" when the pipe ends or the deadline passes before one."""
+    lines: list[bytes] = []
+    reader = threading.Thread(target=lambda: lines.append(pipe.readline()), daemon=True)
+    reader.start()
+    reader.join(_DEADLINE)
+    return lines[0] if lines else b""
+
+
+def _answers(address: Address) -> bool:
+    try:
+        open_socket(address).close()
+    except OSError:
+        return False
+    return True
+
+
+def _tail(log: Path) -> str:
+    try:
+        return log.read_bytes()[-_TAIL:].decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock that the operating system drops when the process ends."""
+    with path.open("a+b") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

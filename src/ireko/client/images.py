@@ -1,0 +1,89 @@
+"""Images and volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ireko.client.client import Json, Wire, filters
+
+
+class Images:
+    """An image is named by `repository[:tag]`, its id or an unambiguous beginning of the id."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def all(self, *, intermediate: bool = False, where: Sequence[str] = ()) -> list[Json]:
+        """Summaries, the newest first."""
+        query = {"all": intermediate, "filters": filters(where)}
+        return list(self._wire.fetch("GET", "/images/json", query=query))
+
+    def inspect(self, ref: str) -> Json:
+        """Everything about one image."""
+        found: Json = self._wire.fetch("GET", f"/images/{ref}/json")
+        return found
+
+    def history(self, ref: str) -> list[Json]:
+        """Its layers, the newest first."""
+        return list(self._wire.fetch("GET", f"/images/{ref}/history"))
+
+    def tag(self, ref: str, *, repository: str, tag: str) -> None:
+        """Give it one more name."""
+        self._wire.fetch("POST", f"/images/{ref}/tag", query={"repo": repository, "tag": tag})
+
+    def remove(self, ref: str, *, force: bool = False) -> list[Json]:
+        """Take a name away, and the image with the last one: [{"Untagged"} or {"Deleted"}]."""
+        return self._wire.fetch("DELETE", f"/images/{ref}", query={"force": force}) or []
+
+    def pull(self, repository: str, tag: str) -> Iterator[Json]:
+        """Get an image that is not here; lines of progress as docker's pull streams them."""
+        return self._wire.lines("POST", "/images/create", query={"fromImage": repository, "tag": tag})
+
+    def make(self, recipe: str, *, tag: str = "", source: str = "") -> Iterator[Json]:
+        """Make an image with a recipe: a built-in one by name, or `source`, a recipe's own text. Lines of progress."""
+        query = {"recipe": recipe, "tag": tag}
+        return self._wire.lines("POST", "/ireko/images/make", query=query, body=source.encode() if source else None)
+
+    def recipes(self) -> list[Json]:
+        """The built-in recipes: [{"Name", "Description", "References"}]."""
+        return list(self._wire.fetch("GET", "/ireko/recipes"))
+
+    def prune(self, *, dangling: bool = True, where: Sequence[str] = ()) -> Json:
+        """Delete what nothing uses: {"ImagesDeleted", "SpaceReclaimed"}; `dangling` spares images that have a name."""
+        pairs = [*where, f"dangling={'true' if dangling else 'false'}"]
+        gone: Json = self._wire.fetch("POST", "/images/prune", query={"filters": filters(pairs)})
+        return gone
+
+
+class Volumes:
+    """Data disks that outlive containers."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def all(self, *, where: Sequence[str] = ()) -> list[Json]:
+        """Every volume."""
+        return list(self._wire.fetch("GET", "/volumes", query={"filters": filters(where)})["Volumes"] or [])
+
+    def create(
+        self, name: str = "", *, driver: str = "local", options: Json | None = None, labels: Json | None = None
+    ) -> Json:
+        """Make one; without a name it gets one."""
+        body = {"Name": name, "Driver": driver, "DriverOpts": options or {}, "Labels": labels or {}}
+        made: Json = self._wire.fetch("POST", "/volumes/create", body=body)
+        return made
+
+    def inspect(self, name: str) -> Json:
+        """Everything about one volume."""
+        found: Json = self._wire.fetch("GET", f"/volumes/{name}")
+        return found
+
+    def remove(self, name: str, *, force: bool = False) -> None:
+        """Delete it and its data."""
+        self._wire.fetch("DELETE", f"/volumes/{name}", query={"force": force})
+
+    def prune(self, *, named: bool = False, where: Sequence[str] = ()) -> Json:
+        """Delete the ones no container uses: {"VolumesDeleted", "SpaceReclaimed"}; `named` takes named ones too."""
+        pairs = [*where, "all=true"] if named else list(where)
+        gone: Json = self._wire.fetch("POST", "/volumes/prune", query={"filters": filters(pairs)})
+        return gone
