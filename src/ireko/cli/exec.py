@@ -28,7 +28,7 @@ from ireko.cli.streams import Attached
 @click.argument("container")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @pass_session
-def exec_(session: Session, *, detach: bool, container: str, command: tuple[str, ...], **values: Any) -> int:
+def exec_(session: Session, /, *, detach: bool, container: str, command: tuple[str, ...], **values: Any) -> int:
     """Run a command in a running container.
 
     The exit code is the command's; 126 when it can't be run and 127 when there is no such command.

@@ -28,7 +28,7 @@ class Progress:
         self._last = 0.0
 
     def show(self, lines: Iterable[dict[str, Any]]) -> str:
-        """Show every line to the end; the id of what was made ("" when none was told). Raises Refused when the last one is an error."""
+        """Show every line to the end; the id of what was made, "" when none was told. Raises Refused for an error."""
         made = ""
         try:
             for line in lines:

@@ -44,7 +44,7 @@ _COMMAND = click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @_IMAGE
 @_COMMAND
 @pass_session
-def run(session: Session, **values: Any) -> int:
+def run(session: Session, /, **values: Any) -> int:
     """Make a container from an image and start it.
 
     When there is no such image and a built-in recipe makes it, it is made first.
@@ -67,7 +67,7 @@ def run(session: Session, **values: Any) -> int:
 @_IMAGE
 @_COMMAND
 @pass_session
-def create(session: Session, **values: Any) -> None:
+def create(session: Session, /, **values: Any) -> None:
     """Make a container without starting it."""
     settings = taken(values)
     session.line(_create(session, settings, values, detach=False))

@@ -45,7 +45,7 @@ def run(
 ) -> bool:
     """Carry bytes both ways until the container's output ends; False when the user detached.
 
-    `started` is called once this process is ready for output; `resize` with rows and columns at the beginning and whenever they change.
+    `started` is called once this process is ready for output; `resize` with rows and columns, at first and on each change.
     """
     with contextlib.ExitStack() as stack:
         stack.callback(stream.close)

@@ -1,0 +1,96 @@
+"""`system df`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from ireko.cli import volume
+from ireko.cli.group import verb
+from ireko.cli.images import image_fields, named
+from ireko.cli.ps import container_fields
+from ireko.cli.render import Fields, Format, Item
+from ireko.cli.session import Session, pass_session
+from ireko.cli.units import human_size
+
+_TABLE = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}"
+_IMAGES = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}"
+_CONTAINERS = (
+    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}"
+)
+_VOLUMES = "{{.Name}}\t{{.Links}}\t{{.Size}}"
+_RUNNING = {"running", "paused", "restarting"}
+
+
+def _reclaimable(item: Item) -> str:
+    free, size = item["free"], item["size"]
+    return f"{human_size(free)} ({free * 100 // size}%)" if size else human_size(free)
+
+
+_FIELDS: Fields = {
+    "Type": ("TYPE", lambda item: item["type"]),
+    "TotalCount": ("TOTAL", lambda item: str(item["total"])),
+    "Active": ("ACTIVE", lambda item: str(item["active"])),
+    "Size": ("SIZE", lambda item: human_size(item["size"])),
+    "Reclaimable": ("RECLAIMABLE", _reclaimable),
+}
+
+
+@verb("df")
+@click.option("--format", "written", default="", metavar="FORMAT", help="table, json or a template.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every image, container and volume.")
+@pass_session
+def df(session: Session, *, written: str, verbose: bool) -> None:
+    """Show what takes which space."""
+    usage = session.client.system.disk_usage()
+    if verbose:
+        _verbose(session, usage)
+        return
+    rows = [_images(usage), _containers(usage), _volumes(usage)]
+    Format(written, default=_TABLE).write(session.out, _FIELDS, rows)
+
+
+def _images(usage: Item) -> Item:
+    images = usage.get("Images") or []
+    total = int(usage.get("LayersSize") or 0)
+    used = [image for image in images if image.get("Containers", 0) > 0]
+    kept = sum(image["Size"] - max(0, image.get("SharedSize", 0)) for image in used)
+    return _row("Images", images, active=len(used), size=total, free=total - kept if used else total)
+
+
+def _containers(usage: Item) -> Item:
+    containers = usage.get("Containers") or []
+    running = [each for each in containers if each["State"] in _RUNNING]
+    size = sum(each.get("SizeRw") or 0 for each in containers)
+    return _row(
+        "Containers", containers, active=len(running), size=size,
+        free=size - sum(each.get("SizeRw") or 0 for each in running),
+    )  # fmt: skip
+
+
+def _volumes(usage: Item) -> Item:
+    volumes = usage.get("Volumes") or []
+    used = [each for each in volumes if (each.get("UsageData") or {}).get("RefCount", 0) > 0]
+    size = _data(volumes)
+    return _row("Local Volumes", volumes, active=len(used), size=size, free=size - _data(used))
+
+
+def _data(volumes: Iterable[Item]) -> int:
+    return sum(max(0, (each.get("UsageData") or {}).get("Size", 0)) for each in volumes)
+
+
+def _row(kind: str, items: list[Item], *, active: int, size: int, free: int) -> Item:
+    return {"type": kind, "total": len(items), "active": active, "size": size, "free": max(0, free)}
+
+
+def _verbose(session: Session, usage: Item) -> None:
+    now = session.now()
+    images = [next(named(image)) for image in usage.get("Images") or []]
+    containers = [{**each, "SizeRootFs": 0} for each in usage.get("Containers") or []]
+    session.line("Images space usage:\n")
+    Format("", default=_IMAGES).write(session.out, image_fields(now, full=False), images)
+    session.line("\nContainers space usage:\n")
+    Format("", default=_CONTAINERS).write(session.out, container_fields(now, full=False), containers)
+    session.line("\nLocal Volumes space usage:\n")
+    Format("", default=_VOLUMES).write(session.out, volume.FIELDS, usage.get("Volumes") or [])
