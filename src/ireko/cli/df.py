@@ -14,12 +14,10 @@ from ireko.cli.render import Fields, Format, Item
 from ireko.cli.session import Session, pass_session
 from ireko.cli.units import human_size
 
-_TABLE = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}"
-_IMAGES = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}"
-_CONTAINERS = (
-    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}"
-)
-_VOLUMES = "{{.Name}}\t{{.Links}}\t{{.Size}}"
+_TABLE = ("Type", "TotalCount", "Active", "Size", "Reclaimable")
+_IMAGES = ("Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers")
+_CONTAINERS = ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names")
+_VOLUMES = ("Name", "Links", "Size")
 _RUNNING = {"running", "paused", "restarting"}
 
 

@@ -8,8 +8,8 @@ import click
 
 from ireko.cli.exit import FAILED
 from ireko.cli.group import verb
-from ireko.cli.render import display_width
 from ireko.cli.session import Session, pass_session
+from ireko.cli.text import display_width
 from ireko.errors import InvalidInput
 
 _GAP = 2

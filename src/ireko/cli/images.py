@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 import click
 
 from ireko.cli.group import verb
-from ireko.cli.render import Fields, Item, ellipsis, short_id, write_list
+from ireko.cli.render import Fields, Item, short_id, write_list
 from ireko.cli.session import Session, pass_session
+from ireko.cli.text import ellipsis
 from ireko.cli.units import human_size, local_time, since
 from ireko.model.names import Reference
 
-_TABLE = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
-_TABLE_DIGESTS = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
-_HISTORY = "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
+_TABLE = ("Repository", "Tag", "ID", "CreatedSince", "Size")
+_TABLE_DIGESTS = ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size")
+_HISTORY = ("ID", "CreatedSince", "CreatedBy", "Size", "Comment")
 _CREATED_BY_WIDTH = 45
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 
@@ -46,7 +47,7 @@ def images(
         (row for image in found for row in named(image)),
         written=written,
         default=_TABLE_DIGESTS if digests else _TABLE,
-        quiet="{{.ID}}" if quiet else "",
+        quiet="ID" if quiet else "",
     )
 
 
@@ -144,8 +145,8 @@ def history(session: Session, *, written: str, human: bool, full: bool, quiet: b
         "Comment": ("COMMENT", lambda item: item.get("Comment", "")),
     }
     layers = session.client.images.history(image)
-    default = _HISTORY if human else _HISTORY.replace("CreatedSince", "CreatedAt")
-    write_list(session.out, fields, layers, written=written, default=default, quiet="{{.ID}}" if quiet else "")
+    default = _HISTORY if human else ("ID", "CreatedAt", *_HISTORY[2:])
+    write_list(session.out, fields, layers, written=written, default=default, quiet="ID" if quiet else "")
 
 
 def _created(item: Item, now: datetime, *, human: bool) -> str:

@@ -48,5 +48,5 @@ def make(session: Session, *, tag: str, quiet: bool, recipe: str) -> None:
 @pass_session
 def recipes(session: Session, *, written: str) -> None:
     """List the built-in recipes."""
-    default = "{{.Name}}\t{{.References}}\t{{.Description}}"
+    default = ("Name", "References", "Description")
     write_list(session.out, _FIELDS, session.client.images.recipes(), written=written, default=default)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
-from ireko.cli.render import ellipsis
 from ireko.cli.terminal import is_terminal, size
+from ireko.cli.text import ellipsis
 from ireko.cli.units import human_size
 from ireko.client import Refused
 

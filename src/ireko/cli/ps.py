@@ -7,12 +7,12 @@ from datetime import datetime
 import click
 
 from ireko.cli.group import verb
-from ireko.cli.render import Fields, Format, Item, ask_label, ellipsis, joined_labels, short_id
+from ireko.cli.render import Fields, Format, Item, ask_label, joined_labels, short_id, write_list
 from ireko.cli.session import Session, pass_session
-from ireko.cli.template.functions import quote
+from ireko.cli.text import ellipsis, quote
 from ireko.cli.units import human_size, local_time, since
 
-_TABLE = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+_TABLE = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 _COMMAND_WIDTH = 20
 _MOUNT_WIDTH = 15
 
@@ -32,7 +32,7 @@ def ps(
     quiet: bool, size: bool,
 ) -> None:  # fmt: skip
     """List containers."""
-    listing = Format("{{.ID}}" if quiet else written, default=_TABLE + ("\t{{.Size}}" if size else ""))
+    listing = Format("" if quiet else written, default=(*_TABLE, "Size") if size else _TABLE)
     limit = 1 if latest and last < 0 else last
     containers = session.client.containers.all(
         stopped=stopped or limit > 0,
@@ -40,7 +40,11 @@ def ps(
         size=size or "Size" in listing.fields,
         where=where,
     )
-    listing.write(session.out, container_fields(session.now(), full=full), containers)
+    fields = container_fields(session.now(), full=full)
+    if quiet:
+        write_list(session.out, fields, containers, written="", default=_TABLE, quiet="ID")
+    else:
+        listing.write(session.out, fields, containers)
 
 
 def container_fields(now: datetime, *, full: bool) -> Fields:
@@ -60,6 +64,7 @@ def container_fields(now: datetime, *, full: bool) -> Fields:
         "Label": ("LABEL", ask_label),
         "Mounts": ("MOUNTS", lambda item: _mounts(item, full=full)),
         "LocalVolumes": ("LOCAL VOLUMES", lambda item: str(sum(m.get("Driver") == "local" for m in _mounted(item)))),
+        "Platform": ("PLATFORM", lambda _item: None),
         "Networks": ("NETWORKS", lambda item: ",".join((item.get("NetworkSettings") or {}).get("Networks") or {})),
     }
 

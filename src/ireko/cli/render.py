@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
-from ireko.cli.template import HEADER_FUNCTIONS, Template
+from ireko.cli.text import display_width
+
+if TYPE_CHECKING:
+    from ireko.cli.template import Template
 
 _MINIMUM = 10
 _GAP = 3
@@ -34,35 +36,55 @@ class Row(Mapping[str, object]):
 
 
 class Format:
-    """`--format` after reading: `table`, `json`, `table COLUMNS` or a template; `default` holds the table's own columns."""
+    """`--format` after reading: `table`, `json`, `table COLUMNS` or a template; `default` names the table's own columns."""
 
-    def __init__(self, written: str, *, default: str) -> None:
+    def __init__(self, written: str, *, default: Sequence[str]) -> None:
         self.table = not written or written.startswith("table")
-        columns = written.removeprefix("table") if self.table else written
-        source = "{{json .}}" if written == "json" else columns.strip(" ") or default
-        self._template = Template(source.replace("\\t", "\t").replace("\\n", "\n"))
+        columns = (written.removeprefix("table") if self.table else written).strip(" ")
+        self._columns = default
+        self._template: Template | None = None
+        if columns:
+            # Only now, because a plain list needs no template and is to be there at once.
+            from ireko.cli.template import Template
+
+            source = "{{json .}}" if columns == "json" and not self.table else columns
+            self._template = Template(source.replace("\\t", "\t").replace("\\n", "\n"))
 
     @property
     def fields(self) -> set[str]:
         """The fields it shows."""
-        return self._template.fields()
+        return set(self._columns) if self._template is None else self._template.fields()
 
     def write(self, out: TextIO, fields: Fields, items: Iterable[Item]) -> None:
         """Every item as a line; a table is written when all of it is known, because its columns depend on all of it."""
-        lines = (self._template.render(Row(fields, item)) for item in items)
+        lines = (self._line(Row(fields, item)) for item in items)
         if not self.table:
             out.writelines(f"{line}\n" for line in lines)
             return
-        titles = {name: title for name, (title, _) in fields.items()}
-        head = self._template.render(titles, functions=HEADER_FUNCTIONS)
-        out.write(aligned("".join(f"{line}\n" for line in (head, *lines))))
+        out.write(aligned("".join(f"{line}\n" for line in (self._head(fields), *lines))))
+
+    def _line(self, row: Row) -> str:
+        if self._template is None:
+            return "\t".join(str(row[name]) for name in self._columns)
+        return self._template.render(row)
+
+    def _head(self, fields: Fields) -> str:
+        if self._template is None:
+            return "\t".join(fields[name][0] for name in self._columns)
+
+        from ireko.cli.template import HEADER_FUNCTIONS
+
+        return self._template.render({name: title for name, (title, _) in fields.items()}, functions=HEADER_FUNCTIONS)
 
 
 def write_list(
-    out: TextIO, fields: Fields, items: Iterable[Item], *, written: str, default: str, quiet: str = ""
+    out: TextIO, fields: Fields, items: Iterable[Item], *, written: str, default: Sequence[str], quiet: str = ""
 ) -> None:
-    """A list as docker shows it. `quiet` is the template of -q, "" without it."""
-    Format(quiet or written, default=default).write(out, fields, items)
+    """A list as docker shows it. `quiet` is the one field that -q shows, "" without it."""
+    if quiet:
+        out.writelines(f"{fields[quiet][1](item)}\n" for item in items)
+    else:
+        Format(written, default=default).write(out, fields, items)
 
 
 def aligned(text: str, *, minimum: int = _MINIMUM, gap: int = _GAP) -> str:
@@ -87,31 +109,6 @@ def _blocks(rows: list[list[str]], column: int) -> Iterator[list[list[str]]]:
             block = []
     if block:
         yield block
-
-
-def display_width(text: str) -> int:
-    """How many columns of a terminal the text takes."""
-    if text.isascii():
-        return len(text)
-    return sum(_width(character) for character in text)
-
-
-def _width(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def ellipsis(text: str, width: int) -> str:
-    """The text, or its beginning and "…" when it takes more than that many columns."""
-    if display_width(text) <= width:
-        return text
-    taken = 0
-    for position, character in enumerate(text):
-        taken += _width(character)
-        if taken > width - 1:
-            return f"{text[:position]}…"
-    return text
 
 
 def short_id(identifier: str, *, full: bool = False) -> str:

@@ -16,7 +16,7 @@ from ireko.cli.session import Session, pass_session
 from ireko.cli.units import binary_size, human_size
 from ireko.errors import IrekoError
 
-_TABLE = "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}"
+_TABLE = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs")
 _CLEAR = "\033[H\033[J"
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import click
 
 from ireko.cli.group import verb
-from ireko.cli.render import Item, display_width, short_id
+from ireko.cli.render import Item, short_id
 from ireko.cli.session import Session, pass_session
+from ireko.cli.text import display_width
 from ireko.cli.units import human_size
 from ireko.errors import InvalidInput
 

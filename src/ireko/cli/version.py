@@ -61,7 +61,7 @@ def _rows(values: dict[str, Any]) -> list[str]:
 
 
 def _title(name: str) -> str:
-    return {"ApiVersion": "API version", "MinAPIVersion": "Minimum API version", "Os": "OS"}.get(name, name)
+    return {"ApiVersion": "API version", "MinAPIVersion": "Minimum API", "Os": "OS"}.get(name, name)
 
 
 @verb("info")

@@ -9,7 +9,7 @@ from ireko.cli.render import Fields, ask_label, joined_labels, write_list
 from ireko.cli.session import Session, pass_session
 from ireko.cli.units import human_size
 
-_TABLE = "{{.Driver}}\t{{.Name}}"
+_TABLE = ("Driver", "Name")
 
 FIELDS: Fields = {
     "Name": ("VOLUME NAME", lambda item: item["Name"]),
@@ -44,7 +44,7 @@ def create(session: Session, *, driver: str, labels: tuple[str, ...], options: t
 def ls(session: Session, *, where: tuple[str, ...], written: str, quiet: bool) -> None:
     """List volumes."""
     volumes = sorted(session.client.volumes.all(where=where), key=lambda item: str(item["Name"]))
-    write_list(session.out, FIELDS, volumes, written=written, default=_TABLE, quiet="{{.Name}}" if quiet else "")
+    write_list(session.out, FIELDS, volumes, written=written, default=_TABLE, quiet="Name" if quiet else "")
 
 
 @verb("rm")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ireko.errors import InvalidInput
 
 _TCP_PORT = 2375
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """`scheme` is unix, tcp or npipe; `path` the socket or pipe; `host` and `port` are for tcp."""
 
     scheme: str

@@ -1,37 +1,40 @@
-"""How requests reach a daemon: the seam that tests replace, and HTTP/1.1 over a unix socket or TCP."""
+"""How requests reach a daemon: the seam that tests replace, and HTTP over a unix socket or TCP."""
 
 from __future__ import annotations
 
 import contextlib
-import http.client
+import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
-from urllib.parse import quote, urlencode
+from typing import NamedTuple, Protocol
 
 from ireko.client.address import Address
+from ireko.client.http import Answer, BadAnswer, Connection
 from ireko.client.refusal import Refused
 from ireko.client.stream import Stream
 from ireko.errors import Denied, IrekoError, Unavailable, Unsupported
 
-_PIECE = 1 << 16
 _CONNECT_TIMEOUT = 10.0  # seconds; only for reaching the daemon, an answer may take as long as it takes
+_PLAIN = re.compile(r"[\w/.:@-]*", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """`path` is unquoted and has no version; a body that is no bytes is sent in chunks as it comes."""
 
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = {}
     body: bytes | Iterable[bytes] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
     @property
     def target(self) -> str:
         """Path and query as HTTP writes them."""
+        if not self.query and _PLAIN.fullmatch(self.path):
+            return self.path
+
+        from urllib.parse import quote, urlencode
+
         path = quote(self.path, safe="/:@")
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
@@ -64,40 +67,26 @@ class Transport(Protocol):
 class HttpReply:
     """A reply read from a connection, which it owns."""
 
-    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
-        self._connection = connection
-        self._response = response
-        self.status = response.status
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.status = answer.status
 
     def header(self, name: str) -> str:
         """The header's value, or "" when there is none."""
-        return self._response.getheader(name) or ""
+        return self._answer.headers.get(name.lower(), "")
 
     def pieces(self) -> Iterator[bytes]:
         """The body as it comes. Raises Unavailable when the daemon goes away in the middle."""
         try:
-            while piece := self._response.read1(_PIECE):
-                yield piece
-        except (OSError, http.client.HTTPException) as error:
+            yield from self._answer.body()
+        except (OSError, BadAnswer) as error:
             raise Unavailable(f"the daemon went away in the middle of an answer: {error}") from error
         finally:
             self.close()
 
     def close(self) -> None:
         """Give the connection back to the system; may be called again."""
-        self._response.close()
-        self._connection.close()
-
-
-class _Connection(http.client.HTTPConnection):
-    """An HTTP connection to an address that need not be TCP."""
-
-    def __init__(self, address: Address) -> None:
-        super().__init__("localhost" if address.scheme != "tcp" else address.host)
-        self._address = address
-
-    def connect(self) -> None:
-        self.sock = open_socket(self._address)
+        self._answer.connection.close()
 
 
 def open_socket(address: Address) -> socket.socket:
@@ -135,57 +124,53 @@ class HttpTransport:
 
     def send(self, request: Request) -> HttpReply:
         """Return when the answer's headers are there. Raises Refused and Unavailable."""
-        connection, response = self._exchange(request, dict(request.headers))
-        reply = HttpReply(connection, response)
-        if response.status >= 400 or response.status == 304:
-            body = b"" if request.method == "HEAD" else b"".join(reply.pieces())
-            reply.close()
-            raise Refused.from_body(response.status, response.reason, body)
+        reply = HttpReply(answer := self._exchange(request, request.headers))
+        if answer.status >= 400 or answer.status == 304:
+            raise _refused(answer, has_body=request.method != "HEAD")
         return reply
 
     def upgrade(self, request: Request) -> Stream:
         """Turn the connection into a raw stream. Raises Refused and Unavailable."""
-        connection, response = self._exchange(request, {**request.headers, "Connection": "Upgrade", "Upgrade": "tcp"})
-        if response.status not in {101, 200}:
-            raise Refused.from_body(
-                response.status, response.reason, b"".join(HttpReply(connection, response).pieces())
-            )
-        assert isinstance(connection.sock, socket.socket)
-        multiplexed = response.getheader("Content-Type") != "application/vnd.docker.raw-stream"
-        # The response's reader may hold bytes that came with the headers, so reading goes on through it.
-        return Stream(connection.sock, response.fp, multiplexed=multiplexed)
+        answer = self._exchange(request, {**request.headers, "Connection": "Upgrade", "Upgrade": "tcp"})
+        if answer.status not in {101, 200}:
+            raise _refused(answer, has_body=True)
+        multiplexed = answer.headers.get("content-type") != "application/vnd.docker.raw-stream"
+        # The reader may hold bytes that came with the headers, so reading goes on through it.
+        return Stream(answer.connection.socket, answer.connection.reader, multiplexed=multiplexed)
 
-    def _exchange(
-        self, request: Request, headers: dict[str, str]
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        connection = self._connect()
+    def _exchange(self, request: Request, headers: Mapping[str, str]) -> Answer:
+        connection = Connection(self._connect())
         try:
             # A daemon that refuses a long body answers and stops reading: its answer is worth more than our broken pipe.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(request.method, self._prefix + request.target, body=request.body, headers=headers)
-            return connection, connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
+                connection.send(request.method, self._prefix + request.target, headers, request.body)
+            return connection.answer()
+        except (OSError, BadAnswer) as error:
             connection.close()
             raise Unavailable(f'the daemon at "{self.address}" ended the connection: {error}') from error
         except BaseException:
             connection.close()
             raise
 
-    def _connect(self) -> _Connection:
-        connection = _Connection(self.address)
+    def _connect(self) -> socket.socket:
         try:
-            connection.connect()
+            return open_socket(self.address)
         except (FileNotFoundError, ConnectionRefusedError) as error:
             if self._on_silence is None:
                 raise _silent(self.address, error) from error
-            self._on_silence()
-            try:
-                connection.connect()
-            except OSError as again:
-                raise _silent(self.address, again) from again
         except OSError as error:
             raise _silent(self.address, error) from error
-        return connection
+        self._on_silence()
+        try:
+            return open_socket(self.address)
+        except OSError as error:
+            raise _silent(self.address, error) from error
+
+
+def _refused(answer: Answer, *, has_body: bool) -> Refused:
+    body = b"".join(HttpReply(answer).pieces()) if has_body else b""
+    answer.connection.close()
+    return Refused.from_body(answer.status, answer.reason, body)
 
 
 def _silent(address: Address, error: OSError) -> IrekoError:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ireko.cli.template.lexer import TemplateError
+from ireko.cli.text import quote
 
 _VERB = re.compile(r"%([-+# 0]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])")
 _HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -67,31 +68,6 @@ def _plain(value: object) -> object:
     raise TemplateError(f"template parsing error: a {type(value).__name__} is no JSON")
 
 
-def quote(value: str) -> str:
-    """A string in double quotes, as Go's %q writes it: what can't be printed becomes an escape."""
-    simple = {
-        "\a": "\\a",
-        "\b": "\\b",
-        "\f": "\\f",
-        "\n": "\\n",
-        "\r": "\\r",
-        "\t": "\\t",
-        "\v": "\\v",
-        '"': '\\"',
-        "\\": "\\\\",
-    }
-    return '"' + "".join(simple.get(character) or _printable(character) for character in value) + '"'
-
-
-def _printable(character: str) -> str:
-    if character.isprintable():
-        return character
-    code = ord(character)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
 def _printf(form: str, *values: object) -> str:
     rest = list(values)
 
@@ -149,7 +125,7 @@ def _join(values: Any, separator: str) -> str:
 
 def _length(value: Any) -> int:
     if value is None:
-        return 0
+        raise TemplateError("template: error calling len: len of nil pointer")
     return len(value.encode()) if isinstance(value, str) else len(value)
 
 

@@ -1,0 +1,47 @@
+"""The command line's output, byte for byte. Each file in tests/golden/cli is one case: a command line, then what it prints.
+
+The command line is in the file's first line, after "$ ". Where docker has the same command, the real client is given the
+same answers and must print the same: that is how the files were checked.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "cli"
+CASES = sorted(path.stem for path in GOLDEN.glob("*.txt"))
+OURS_ALONE = {"tree", "doctor", "recipes", "version", "info", "df", "df_verbose", "inspect_missing", "images_format_extra"}
+
+
+def read(case: str) -> tuple[list[str], str]:
+    command, _, output = (GOLDEN / f"{case}.txt").read_bytes().decode().partition("\n")
+    return shlex.split(command.removeprefix("$ ireko ")), output
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_output_is_the_recorded_one(case: str, cli) -> None:
+    argv, wanted = read(case)
+    ran = cli(*argv)
+    if os.environ.get("UPDATE_GOLDEN"):
+        first = (GOLDEN / f"{case}.txt").read_bytes().decode().partition("\n")[0]
+        (GOLDEN / f"{case}.txt").write_bytes(f"{first}\n{ran.out}{ran.err}".encode())
+        return
+    assert ran.out + ran.err == wanted
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(shutil.which("docker") is None, reason="needs the docker client")
+@pytest.mark.parametrize("case", [case for case in CASES if case not in OURS_ALONE])
+def test_docker_prints_the_same(case: str, recorded_daemon: str, cli_now) -> None:
+    argv, _ = read(case)
+    ours = cli_now(*argv)
+    docker = subprocess.run(
+        ["docker", "-H", recorded_daemon, *argv], capture_output=True, text=True, encoding="utf-8", timeout=30, check=False
+    )
+    assert ours.out + ours.err == docker.stdout + docker.stderr
