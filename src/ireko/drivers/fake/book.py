@@ -1,0 +1,84 @@
+"""Recipes for images that the fake driver can run: the built-in ones' names, made in no time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ireko.drivers.fake.disks import FORMAT, DiskFile, Node
+from ireko.drivers.fake.tree import file, folder
+from ireko.errors import NotFound
+from ireko.model.image import GIB, MIB, ImageConfig
+from ireko.model.names import Reference
+
+_FOLDERS = ("bin", "dev", "etc", "home", "proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var")
+_PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+
+
+@dataclass(frozen=True)
+class FakeSummary:
+    """See ireko.engine.make.RecipeSummary."""
+
+    name: str
+    description: str
+    references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True)
+class FakeBuilt:
+    """See ireko.engine.make.Built."""
+
+    disk: Path
+    config: ImageConfig
+    references: tuple[Reference, ...]
+    kernel: Path | None = None
+    initrd: Path | None = None
+    append: str = ""
+
+
+_NANO = FakeSummary("nano", "a toy guest that runs one command", (Reference("nano"),))
+_DEBIAN = FakeSummary("debian", "a toy guest that runs a system", (Reference("debian"), Reference("debian", "12")))
+_CONFIGS = {
+    "nano": ImageConfig(command=("/bin/sh",), memory=128 * MIB),
+    "debian": ImageConfig(init="/sbin/init", memory=512 * MIB),
+}
+
+
+class FakeBook:
+    """The recipes `nano` and `debian`."""
+
+    def summaries(self) -> list[FakeSummary]:
+        """The built-in recipes."""
+        return [_NANO, _DEBIAN]
+
+    async def build(
+        self,
+        name: str,
+        source: str | None,
+        *,
+        workdir: Path,
+        cache: Path,
+        progress: Callable[[str, int | None, int | None], None],
+    ) -> FakeBuilt:
+        """Make a base disk with a few files, and a kernel that is none. Raises NotFound."""
+        del source, cache
+        summary = next((each for each in self.summaries() if each.name == name), None)
+        if summary is None:
+            raise NotFound(f'there is no recipe "{name}"', hint="known: nano, debian")
+        progress("disk", 0, 1)
+        disk = base_disk(workdir / f"disk.{FORMAT}", name)
+        kernel, initrd = workdir / "kernel", workdir / "initrd"
+        kernel.write_bytes(b"fake kernel")
+        initrd.write_bytes(b"fake initrd")
+        progress("disk", 1, 1)
+        return FakeBuilt(disk, _CONFIGS[name], summary.references, kernel, initrd, "console=ttyS0")
+
+
+def base_disk(path: Path, name: str = "nano") -> Path:
+    """Write a disk with the files that programs expect anywhere."""
+    files: dict[str, Node | None] = {f"/{each}": folder() for each in _FOLDERS}
+    files["/etc/passwd"] = file(_PASSWD)
+    files["/etc/os-release"] = file(f'ID={name}\nPRETTY_NAME="toy {name}"\n'.encode())
+    DiskFile.fresh(capacity=GIB, files=files).save(path)
+    return path
