@@ -53,10 +53,12 @@ def code_for(error: IrekoError, *, verb: str) -> int:
     """docker's codes: `run` keeps 125 for us, 126 and 127 for a command that could not be started."""
     if verb not in _RUN:
         return FAILED
+    if not isinstance(error, Refused):
+        return USAGE
     message = error.message.lower()
     if any(words in message for words in _NOT_FOUND_WORDS):
         return NOT_FOUND
-    return NOT_EXECUTABLE if "permission denied" in message and isinstance(error, Refused) else USAGE
+    return NOT_EXECUTABLE if "permission denied" in message else USAGE
 
 
 def _say(err: TextIO, message: str, hint: str) -> None:

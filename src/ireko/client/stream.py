@@ -53,8 +53,9 @@ class Stream:
     def close(self) -> None:
         """Detach; a reader in another thread sees the end. May be called again."""
         with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
+            self._connection.shutdown(socket.SHUT_RDWR)  # ends a read that another thread is in
         self._connection.close()
+        self._reader.close()
 
 
 def demultiplexed(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:

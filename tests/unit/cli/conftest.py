@@ -22,11 +22,12 @@ from ireko.cli.session import Session
 from ireko.client import Client, Refused, Stream
 from ireko.client.transport import Request
 
+STARTED = datetime.now(UTC)
 RECORDED = Path(__file__).parents[2] / "golden" / "cli" / "api"
 
 
 def recorded(method: str, path: str, query: dict[str, str], now: datetime) -> bytes | None:
-    """The recorded answer: `"ago:90"` in it is a moment that long ago. None when there is none."""
+    """The recorded answer: `"ago:90"` in it is a moment that long before `now`. None when there is none."""
     name = f"{method}_{path.strip('/').replace('/', '_')}"
     everything = query.get("all") in {"1", "true"} and RECORDED / f"{name}_all.json"
     file = everything if everything and everything.is_file() else RECORDED / f"{name}.json"
@@ -97,9 +98,9 @@ class Ran:
 class Cli:
     """Runs command lines in this process against the stub."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, *, recorded_at: datetime) -> None:
         self.now = now
-        self.transport = StubTransport(self.now)
+        self.transport = StubTransport(recorded_at)
 
     def __call__(self, *argv: str, stdin: str = "") -> Ran:
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2))
@@ -130,13 +131,14 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def cli() -> Cli:
     """At a moment that golden files know."""
-    return Cli(datetime(2026, 11, 24, 16, 0, tzinfo=UTC))
+    moment = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
+    return Cli(moment, recorded_at=moment)
 
 
 @pytest.fixture
 def cli_now() -> Cli:
     """At this very moment, as any other process sees it."""
-    return Cli(datetime.now(UTC))
+    return Cli(datetime.now(UTC), recorded_at=STARTED)
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -151,7 +153,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = re.sub(r"^/v1\.\d+", "", parts.path)
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        body = recorded(self.command if self.command != "HEAD" else "GET", path, query, datetime.now(UTC))
+        body = recorded(self.command if self.command != "HEAD" else "GET", path, query, STARTED)
         status = 200 if body is not None else 404
         body = body if body is not None else json.dumps({"message": f"No such thing: {path}"}).encode()
         self.send_response(status)

@@ -16,7 +16,17 @@ import pytest
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "cli"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.txt"))
-OURS_ALONE = {"tree", "doctor", "recipes", "version", "info", "df", "df_verbose", "inspect_missing", "images_format_extra"}
+OURS_ALONE = {
+    "tree",
+    "doctor",
+    "recipes",
+    "version",
+    "info",
+    "df",
+    "df_verbose",
+    "inspect_missing",
+    "images_format_extra",
+}
 
 
 def read(case: str) -> tuple[list[str], str]:
@@ -42,6 +52,11 @@ def test_docker_prints_the_same(case: str, recorded_daemon: str, cli_now) -> Non
     argv, _ = read(case)
     ours = cli_now(*argv)
     docker = subprocess.run(
-        ["docker", "-H", recorded_daemon, *argv], capture_output=True, text=True, encoding="utf-8", timeout=30, check=False
+        ["docker", "-H", recorded_daemon, *argv],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=30,
+        check=False,
     )
     assert ours.out + ours.err == docker.stdout + docker.stderr

@@ -11,6 +11,7 @@ from ireko.cli.template.parser import (
     Branch,
     Chain,
     Function,
+    Jump,
     Literal,
     Node,
     Operand,
@@ -32,11 +33,23 @@ class Template:
 
     def render(self, data: object, *, functions: Functions = FUNCTIONS) -> str:
         """The text for `data`: mappings have fields, sequences can be ranged over. Raises TemplateError."""
-        return _Run(data, functions).text_of(self._nodes, data)
+        try:
+            return _Run(data, functions).text_of(self._nodes, data)
+        except _Jumped as jump:
+            raise TemplateError(f"template parsing error: {{{{{jump.keyword}}}}} outside {{{{range}}}}") from jump
 
     def fields(self) -> set[str]:
         """The names of all fields that are taken from what the template is given."""
         return set(_fields(self._nodes))
+
+
+class _Jumped(Exception):
+    """A `break` or `continue` on its way to its range, with what the turn had shown before it."""
+
+    def __init__(self, keyword: str) -> None:
+        super().__init__(keyword)
+        self.keyword = keyword
+        self.shown = ""
 
 
 class _Run:
@@ -47,7 +60,14 @@ class _Run:
         self._functions = functions
 
     def text_of(self, nodes: Iterable[Node], dot: object) -> str:
-        return "".join(self._node(node, dot) for node in nodes)
+        shown = ""
+        for node in nodes:
+            try:
+                shown += self._node(node, dot)
+            except _Jumped as jump:
+                jump.shown = shown + jump.shown
+                raise
+        return shown
 
     def _node(self, node: Node, dot: object) -> str:
         match node:
@@ -55,6 +75,8 @@ class _Run:
                 return node.text
             case Print():
                 return self._print(node.pipeline, dot)
+            case Jump():
+                raise _Jumped(node.keyword)
             case Branch(keyword="range"):
                 return self._range(node, dot)
             case Branch():
@@ -75,8 +97,18 @@ class _Run:
 
     def _range(self, node: Branch, dot: object) -> str:
         value = self._pipeline(Pipeline(node.pipeline.commands), dot)
-        shown = [self._turn(node, key, item) for key, item in _items(value)]
-        return "".join(shown) if shown else self.text_of(node.otherwise, dot)
+        items = list(_items(value))
+        if not items:
+            return self.text_of(node.otherwise, dot)
+        shown = ""
+        for key, item in items:
+            try:
+                shown += self._turn(node, key, item)
+            except _Jumped as jump:
+                shown += jump.shown
+                if jump.keyword == "break":
+                    break
+        return shown
 
     def _turn(self, node: Branch, key: object, item: object) -> str:
         names = node.pipeline.variables

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote_plus
 
 from ireko.cli.template.lexer import TemplateError
 from ireko.cli.text import quote
@@ -103,10 +105,15 @@ def _verb(verb: str, value: object, flags: str, precision: str | None) -> str:
 def _index(value: Any, *keys: Any) -> object:
     for key in keys:
         try:
-            value = value.get(key) if isinstance(value, dict) else value[key]
+            value = value.get(key, _zero(value)) if isinstance(value, dict) else value[key]
         except (KeyError, IndexError, TypeError) as error:
             raise TemplateError(f"template: error calling index: {text(key)} is not in {text(value)}") from error
     return value
+
+
+def _zero(values: dict[str, Any]) -> object:
+    """What Go finds under a key that is not there: a map of strings, which an empty one may be, has empty strings."""
+    return "" if all(isinstance(value, str) for value in values.values()) else None
 
 
 def _slice(value: Any, start: int = 0, end: int | None = None) -> object:
@@ -138,6 +145,12 @@ def _print(*values: object) -> str:
     return shown
 
 
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise TemplateError(f"template: wrong type for value; expected string; got {text(value)}")
+    return value
+
+
 def _title(value: str) -> str:
     return re.sub(r"(^|\s)(\S)", lambda match: match[1] + match[2].upper(), value)
 
@@ -154,13 +167,13 @@ def _compare(test: Callable[[Any, Any], bool]) -> Callable[[object, object], boo
 
 FUNCTIONS: dict[str, Callable[..., object]] = {
     "json": to_json,
-    "split": lambda value, separator: str(value).split(separator),
+    "split": lambda value, separator: _string(value).split(separator),
     "join": _join,
-    "title": lambda value: _title(str(value)),
-    "lower": lambda value: str(value).lower(),
-    "upper": lambda value: str(value).upper(),
+    "title": lambda value: _title(_string(value)),
+    "lower": lambda value: _string(value).lower(),
+    "upper": lambda value: _string(value).upper(),
     "pad": lambda value, before, after: " " * before + value + " " * after if value else value,
-    "truncate": lambda value, length: str(value)[:length],
+    "truncate": lambda value, length: _string(value)[:length],
     "len": _length,
     "index": _index,
     "slice": _slice,
@@ -174,6 +187,8 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "print": _print,
     "println": lambda *values: " ".join(map(text, values)) + "\n",
     "printf": _printf,
+    "html": lambda *values: html.escape(_print(*values)).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+    "urlquery": lambda *values: quote_plus(_print(*values)),
 }
 """`and` and `or` are missing here: the evaluator does them, because they stop early."""
 

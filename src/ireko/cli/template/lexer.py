@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     r"""(?P<space>\s+)
       | (?P<comment>/\*.*?\*/)
       | (?P<string>"(?:\\.|[^"\\\n])*"|`[^`]*`)
-      | (?P<number>[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)
+      | (?P<number>0[xX][0-9a-fA-F]+|[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)
       | (?P<field>\.[^\W\d]\w*)
       | (?P<variable>\$\w*)
       | (?P<word>[^\W\d]\w*)

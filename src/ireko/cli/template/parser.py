@@ -72,8 +72,16 @@ class Branch:
     otherwise: tuple[Node, ...]
 
 
-Node = Text | Print | Branch
+@dataclass(frozen=True)
+class Jump:
+    """`break` or `continue`."""
+
+    keyword: str
+
+
+Node = Text | Print | Branch | Jump
 _BRANCHES = {"if", "with", "range"}
+_JUMPS = {"break", "continue"}
 _CONSTANTS = {"true": True, "false": False, "nil": None}
 
 
@@ -98,6 +106,8 @@ def _nodes(items: Iterator[str | Action]) -> tuple[tuple[Node, ...], tuple[Token
             return tuple(nodes), item.tokens
         if first.kind == "word" and first.text in _BRANCHES:
             nodes.append(_branch(first.text, item.tokens[1:], items))
+        elif len(item.tokens) == 1 and first.text in _JUMPS:
+            nodes.append(Jump(first.text))
         else:
             nodes.append(Print(_Reader(item.tokens).whole()))
     return tuple(nodes), ()
@@ -114,6 +124,12 @@ def _branch(keyword: str, tokens: tuple[Token, ...], items: Iterator[str | Actio
     if [token.text for token in closing] != ["end"]:
         raise TemplateError(f"template parsing error: {{{{{keyword}}}}} has no {{{{end}}}}")
     return Branch(keyword, pipeline, body, otherwise)
+
+
+def _number(text: str) -> int | float:
+    if text[:2] in {"0x", "0X"}:
+        return int(text, 16)
+    return float(text) if set(text) & set(".eE") else int(text)
 
 
 @dataclass
@@ -164,7 +180,7 @@ class _Reader:
             case "string":
                 return Literal(unquote(token.text))
             case "number":
-                return Literal(float(token.text) if set(token.text) & set(".eE") else int(token.text))
+                return Literal(_number(token.text))
             case "word":
                 return Literal(_CONSTANTS[token.text]) if token.text in _CONSTANTS else Function(token.text)
             case "dot":
