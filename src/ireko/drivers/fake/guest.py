@@ -105,6 +105,7 @@ class FakeProcess(GuestProcess):
         try:
             if self._process.ended:
                 raise BrokenPipeError
+            await self._process.system.step()
             await (self._terminal.type(data) if self._terminal else self._pipe.write(data))
         except BrokenPipeError as error:
             raise GuestFailed(f'the program in "{self._name}" takes no more input') from error
