@@ -6,7 +6,7 @@ import contextlib
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -14,13 +14,14 @@ from ireko.client.address import Address
 from ireko.client.transport import open_socket
 from ireko.errors import Unavailable
 
+_PROGRAM = (sys.executable, "-m", "ireko", "serve")
 _ROOT_TAKEN = 75
 _DEADLINE = 60.0  # seconds; a daemon that finds many machines again on a slow host takes some
 _PAUSE = 0.1
 _TAIL = 2000
 
 
-def start(root: Path, address: Address) -> None:
+def start(root: Path, address: Address, *, program: Sequence[str] = _PROGRAM) -> None:
     """Start a daemon on this root, detached, and return when it serves `address`.
 
     Clients that come at the same time wait for the one that is starting it. Raises Unavailable with the end of the
@@ -29,12 +30,12 @@ def start(root: Path, address: Address) -> None:
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(root / "daemon.start"):
         if not _answers(address):
-            _launch(root, address)
+            _launch(root, address, program)
 
 
-def _launch(root: Path, address: Address) -> None:
+def _launch(root: Path, address: Address, program: Sequence[str]) -> None:
     log = root / "daemon.log"
-    command = [sys.executable, "-m", "ireko", "serve", "--root", str(root), "--host", str(address), "--ready-fd", "1"]
+    command = [*program, "--root", str(root), "--host", str(address), "--ready-fd", "1"]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -46,10 +47,13 @@ def _launch(root: Path, address: Address) -> None:
             creationflags=getattr(subprocess, "DETACHED_PROCESS", 0),
         )
     assert process.stdout is not None
-    if _first_line(process.stdout) == b"ready\n":
-        process.returncode = 0  # it lives on without us: nobody is to wait for it or warn about it
-        return
-    _explain(process, address, log)
+    try:
+        if _first_line(process.stdout) == b"ready\n":
+            process.returncode = 0  # it lives on without us: nobody is to wait for it or warn about it
+        else:
+            _explain(process, address, log)
+    finally:
+        process.stdout.close()
 
 
 def _explain(process: subprocess.Popen[bytes], address: Address, log: Path) -> None:

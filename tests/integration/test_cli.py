@@ -1,0 +1,492 @@
+"""The command line as a process, against a daemon as a process, on the fake driver."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+IREKO = (sys.executable, "-m", "ireko")
+DEADLINE = 30.0
+LOGIN = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
+DETACH = b"\x10\x11"
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="drives terminals and signals")
+
+
+@dataclass
+class Daemon:
+    """A daemon of our own, and command lines against it."""
+
+    root: Path
+
+    @property
+    def address(self) -> str:
+        return f"unix://{self.root / 'ireko.sock'}"
+
+    def start(self) -> None:
+        reading, writing = os.pipe()
+        with (self.root / "log").open("ab") as log, os.fdopen(reading) as pipe:
+            self.process = subprocess.Popen(
+                [*IREKO, "serve", "--driver", "fake", "--root", str(self.root), "--ready-fd", str(writing)],
+                pass_fds=[writing], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+            os.close(writing)
+            assert pipe.readline() == "ready\n", (self.root / "log").read_text()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(DEADLINE)
+
+    def popen(self, *argv: str, **options: object) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([*IREKO, "-H", self.address, *argv], **options)  # type: ignore[call-overload,no-any-return]
+
+    def __call__(self, *argv: str, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [*IREKO, "-H", self.address, *argv],
+            input=stdin,
+            capture_output=True,
+            timeout=DEADLINE,
+            check=False,
+            cwd=cwd,
+        )
+
+    def out(self, *argv: str, stdin: bytes = b"", cwd: Path | None = None) -> str:
+        """Standard output of a command line that must succeed."""
+        done = self(*argv, stdin=stdin, cwd=cwd)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    def json(self, *argv: str) -> list[dict]:
+        return json.loads(self.out("inspect", *argv))
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    made = Daemon(tmp_path_factory.mktemp("r"))
+    made.start()
+    try:
+        made.out("image", "make", "nano")
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def box(daemon: Daemon, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A running container with a name of its own."""
+    name = re.sub(r"\W", "-", request.node.name)[:40]
+    daemon.out("run", "-d", "--name", name, "nano", "sleep", "1h")
+    yield name
+    daemon("rm", "-f", name)
+
+
+@dataclass
+class Typist:
+    """A command line on a terminal, and a person at it."""
+
+    argv: list[str]
+    master: int = -1
+    seen: bytes = b""
+    size: tuple[int, int] = (24, 80)
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        import pty
+
+        self.master, slave = pty.openpty()
+        self.resize(*self.size)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LOGIN, *self.argv], stdin=slave, stdout=slave, stderr=slave
+        )
+        os.close(slave)
+
+    def resize(self, rows: int, columns: int) -> None:
+        import termios
+
+        termios.tcsetwinsize(self.master, (rows, columns))
+
+    def type(self, text: bytes) -> None:
+        os.write(self.master, text)
+
+    def expect(self, pattern: bytes) -> bytes:
+        """Read until the pattern has come; what came with it. What was expected before is forgotten."""
+        end = time.monotonic() + DEADLINE
+        while not (found := re.search(pattern, self.seen)):
+            ready, _, _ = select.select([self.master], [], [], max(0, end - time.monotonic()))
+            piece = b""
+            with contextlib.suppress(OSError):  # Linux: the last one has closed the other side
+                piece = os.read(self.master, 4096) if ready else b""
+            assert piece, f"waited for {pattern!r}, saw {self.seen!r}"
+            self.seen += piece
+        self.seen = self.seen[found.end() :]
+        return found[0]
+
+    def ends(self) -> int:
+        code = self.process.wait(DEADLINE)
+        self.expect(rb"(?s).*")
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+
+
+@pytest.fixture
+def typist(daemon: Daemon) -> Iterator[object]:
+    made: list[Typist] = []
+
+    def sit_down(*argv: str) -> Typist:
+        made.append(Typist([*IREKO, "-H", daemon.address, *argv]))
+        return made[-1]
+
+    yield sit_down
+    for each in made:
+        each.close()
+
+
+class TestRun:
+    def test_streams_and_code_are_the_command_s(self, daemon: Daemon) -> None:
+        done = daemon("run", "--rm", "nano", "sh", "-c", "echo out; echo err >&2; exit 7")
+        assert (done.returncode, done.stdout, done.stderr) == (7, b"out\n", b"err\n")
+
+    @pytest.mark.parametrize("_turn", range(10))
+    def test_a_quick_command_loses_nothing(self, daemon: Daemon, _turn: int) -> None:
+        assert daemon.out("run", "--rm", "nano", "echo", "入れ子") == "入れ子\n"
+
+    def test_input_reaches_the_command_and_its_end_too(self, daemon: Daemon) -> None:
+        data = bytes(range(256)) * 2000
+        assert daemon("run", "-i", "--rm", "nano", "cat", stdin=data).stdout == data
+
+    @pytest.mark.parametrize(("command", "code"), [(["no-such-program"], 127), (["/etc/passwd"], 126)])
+    def test_a_command_that_can_t_be_started(self, daemon: Daemon, command: list[str], code: int) -> None:
+        assert daemon("run", "--rm", "nano", *command).returncode == code
+
+    @pytest.mark.parametrize(
+        "argv", [["run", "--no-such-flag", "nano"], ["run"], ["run", "nobody-makes-this"], ["run", "-it", "nano"]]
+    )
+    def test_our_own_errors_are_125(self, daemon: Daemon, argv: list[str]) -> None:
+        assert daemon(*argv).returncode == 125
+
+    def test_a_missing_image_is_made_and_said(self, daemon: Daemon) -> None:
+        done = daemon("run", "--rm", "debian:12", "cat", "/etc/os-release")
+        assert done.returncode == 0, done.stderr
+        assert b"ID=debian\n" in done.stdout
+        first, second, *_ = done.stderr.decode().splitlines()
+        assert first == "Unable to find image 'debian:12' locally"
+        assert 'recipe "debian"' in second
+
+    def test_rm_leaves_nothing(self, daemon: Daemon) -> None:
+        daemon.out("run", "--rm", "--name", "gone", "nano", "true")
+        assert "gone" not in daemon.out("ps", "-a", "--format", "{{.Names}}").split()
+
+    def test_detached_prints_the_id_and_goes_on(self, daemon: Daemon) -> None:
+        identifier = daemon.out("run", "-d", "--rm", "nano", "sleep", "1h").strip()
+        assert re.fullmatch(r"[0-9a-f]{64}", identifier)
+        assert daemon.out("inspect", "-f", "{{.State.Status}}", identifier) == "running\n"
+        daemon.out("rm", "-f", identifier)
+
+    def test_settings_reach_the_guest(self, daemon: Daemon) -> None:
+        script = 'echo "$A $B"; pwd; hostname; whoami'
+        said = daemon.out(
+            "run",
+            "--rm",
+            "-e",
+            "A=1 2",
+            "-e",
+            "B=ü",
+            "-w",
+            "/srv",
+            "-h",
+            "box",
+            "-u",
+            "nobody",
+            "nano",
+            "sh",
+            "-c",
+            script,
+        )
+        assert said.splitlines() == ["1 2 ü", "/srv", "box", "nobody"]
+
+    def test_an_interrupt_goes_to_the_container(self, daemon: Daemon) -> None:
+        process = daemon.popen(
+            "run",
+            "--rm",
+            "nano",
+            "sh",
+            "-c",
+            "trap 'echo caught; exit 3' INT; echo ready; sleep 1h",
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=DEADLINE)
+        assert process.returncode in {3, 130}
+
+    def test_without_proxy_an_interrupt_leaves_it_running(self, daemon: Daemon) -> None:
+        process = daemon.popen(
+            "run",
+            "--sig-proxy=false",
+            "--name",
+            "stays",
+            "nano",
+            "sh",
+            "-c",
+            "echo ready; sleep 1h",
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=DEADLINE)
+        assert process.returncode == 130
+        assert daemon.out("inspect", "-f", "{{.State.Running}}", "stays") == "true\n"
+        daemon.out("rm", "-f", "stays")
+
+    def test_start_attached(self, daemon: Daemon) -> None:
+        daemon.out("create", "-i", "--name", "later", "nano", "sh", "-c", "cat; exit 5")
+        done = daemon("start", "-ai", "later", stdin=b"typed")
+        assert (done.returncode, done.stdout) == (5, b"typed")
+        assert daemon.out("wait", "later") == "5\n"
+        daemon.out("rm", "later")
+
+
+class TestTerminal:
+    def test_a_shell(self, typist) -> None:
+        person = typist("run", "-it", "--rm", "nano", "sh")
+        person.type(b"stty size; exit 4\r")
+        person.expect(rb"24 80\r\n")
+        assert person.ends() == 4
+
+    def test_size_follows(self, daemon: Daemon, box: str, typist) -> None:
+        person = typist("exec", "-it", box, "sh")
+        person.type(b"stty size\r")
+        person.expect(rb"24 80\r\n")
+        person.resize(40, 100)
+        # The new size travels by itself; asking again until it has arrived is what a person does too.
+        for _ in range(100):
+            person.type(b"stty size\r")
+            if person.expect(rb"(24 80|40 100)\r\n") == b"40 100\r\n":
+                break
+        else:
+            pytest.fail("the new size never came")
+        person.type(b"exit\r")
+        assert person.ends() == 0
+
+    def test_detach_and_attach_again(self, daemon: Daemon, typist) -> None:
+        person = typist("run", "-it", "--name", "shell", "nano", "sh")
+        person.type(b"here=yes; echo one-$here\r")
+        person.expect(rb"one-yes\r\n")
+        person.type(DETACH)
+        assert person.ends() == 0
+        assert daemon.out("inspect", "-f", "{{.State.Running}}", "shell") == "true\n"
+        again = typist("attach", "--detach-keys", "ctrl-x", "shell")
+        again.type(b"echo two-$here\r")
+        again.expect(rb"two-yes\r\n")
+        again.type(b"\x18")
+        again.expect(rb"read escape sequence")
+        assert again.process.wait(DEADLINE) == 1
+        daemon.out("rm", "-f", "shell")
+
+    def test_detach_from_exec_leaves_the_container(self, daemon: Daemon, box: str, typist) -> None:
+        person = typist("exec", "-it", box, "sh")
+        person.type(b"echo a-b\r")
+        person.expect(rb"a-b\r\n")
+        person.type(DETACH)
+        person.expect(rb"read escape sequence")
+        assert person.process.wait(DEADLINE) == 1
+        assert daemon.out("inspect", "-f", "{{.State.Running}}", box) == "true\n"
+
+    def test_the_terminal_is_put_back(self, daemon: Daemon, box: str, typist) -> None:
+        import termios
+
+        person = typist("exec", "-it", box, "sh")
+        person.type(b"echo re-ady\r")
+        person.expect(rb"re-ady\r\n")
+        assert not termios.tcgetattr(person.master)[3] & termios.ECHO
+        person.process.send_signal(signal.SIGTERM)
+        assert person.process.wait(DEADLINE) == 128 + signal.SIGTERM
+        assert termios.tcgetattr(person.master)[3] & termios.ECHO
+
+    def test_progress_is_in_place(self, daemon: Daemon, typist) -> None:
+        person = typist("image", "make", "nano", "-t", "nano:again")
+        person.expect(rb"sha256:[0-9a-f]{64}\r\n")
+        assert person.ends() == 0
+
+
+class TestExec:
+    def test_streams_and_code(self, daemon: Daemon, box: str) -> None:
+        done = daemon("exec", box, "sh", "-c", "echo out; echo err >&2; exit 9")
+        assert (done.returncode, done.stdout, done.stderr) == (9, b"out\n", b"err\n")
+
+    def test_input_and_settings(self, daemon: Daemon, box: str) -> None:
+        assert daemon("exec", "-i", box, "cat", stdin=b"x" * 300_000).stdout == b"x" * 300_000
+        assert daemon.out("exec", "-e", "A=b", "-w", "/tmp", box, "sh", "-c", "echo $A; pwd") == "b\n/tmp\n"
+
+    def test_codes(self, daemon: Daemon, box: str) -> None:
+        assert daemon("exec", box, "no-such-program").returncode == 127
+        assert daemon("exec", "nobody", "true").returncode == 1
+        assert daemon("exec", box).returncode == 125
+        assert daemon.out("exec", "-d", box, "touch", "/tmp/made") == ""
+
+
+class TestCopy:
+    def test_both_ways_and_through_pipes(self, daemon: Daemon, box: str, tmp_path: Path) -> None:
+        (tmp_path / "site" / "空").mkdir(parents=True)
+        (tmp_path / "site" / "空" / "a").write_bytes(b"one")
+        (tmp_path / "site" / "big").write_bytes(os.urandom(1_000_000))
+        daemon.out("cp", "site", f"{box}:/srv", cwd=tmp_path)
+        daemon.out("cp", "site/.", f"{box}:/srv/flat", cwd=tmp_path)
+        assert daemon.out("exec", box, "cat", "/srv/site/空/a", "/srv/flat/空/a") == "oneone"
+        daemon.out("cp", f"{box}:/srv/flat", "back", cwd=tmp_path)
+        assert (tmp_path / "back" / "big").read_bytes() == (tmp_path / "site" / "big").read_bytes()
+        archive = daemon("cp", f"{box}:/srv/site", "-").stdout
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            assert "site/空/a" in tar.getnames()
+        daemon.out("cp", "-", f"{box}:/tmp", stdin=archive)
+        assert daemon.out("exec", box, "cat", "/tmp/site/空/a") == "one"
+
+    def test_what_fails_is_said_and_nothing_is_left(self, daemon: Daemon, box: str, tmp_path: Path) -> None:
+        done = daemon("cp", f"{box}:/nope", ".", cwd=tmp_path)
+        assert done.returncode == 1
+        assert b"/nope" in done.stderr
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestLists:
+    def test_ps_and_inspect(self, daemon: Daemon, box: str) -> None:
+        row = json.loads(daemon.out("ps", "--format", "json", "-f", f"name={box}"))
+        assert (row["Names"], row["Image"], row["State"], row["Command"]) == (box, "nano", "running", '"sleep 1h"')
+        assert row["Status"].startswith("Up ")
+        assert daemon.json(box)[0]["Config"]["Cmd"] == ["sleep", "1h"]
+
+    def test_a_closed_pipe_is_quiet(self, daemon: Daemon, box: str) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        process = daemon.popen("ps", stdout=writing, stderr=subprocess.PIPE)
+        os.close(writing)
+        _, err = process.communicate(timeout=DEADLINE)
+        assert (process.returncode, err) == (141, b"")
+
+    def test_any_locale_shows_any_name(self, daemon: Daemon) -> None:
+        daemon.out("run", "-d", "--rm", "--name", "wide", "-l", "名=入れ子", "nano", "sleep", "1h")
+        shown = subprocess.run(
+            [*IREKO, "-H", daemon.address, "ps", "--format", "{{.Labels}}", "-f", "name=wide"],
+            env={**os.environ, "LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+            capture_output=True, check=True, timeout=DEADLINE,
+        )  # fmt: skip
+        assert shown.stdout.decode() == "名=入れ子\n"
+        daemon.out("rm", "-f", "wide")
+
+    def test_logs_follow_until_the_end_or_an_interrupt(self, daemon: Daemon, box: str) -> None:
+        daemon.out("run", "--name", "wrote", "nano", "sh", "-c", "echo a; echo b; echo c")
+        assert daemon.out("logs", "--tail", "2", "wrote") == "b\nc\n"
+        assert daemon.out("logs", "-f", "wrote") == "a\nb\nc\n"
+        assert re.fullmatch(
+            r"\d{4}-\d\d-\d\dT[\d:.]+Z a\n", daemon.out("logs", "-t", "wrote").splitlines(keepends=True)[0]
+        )
+        daemon.out("rm", "wrote")
+
+    @pytest.mark.parametrize("verb", ["events", "stats"])
+    def test_what_streams_ends_quietly_with_130(self, daemon: Daemon, box: str, verb: str) -> None:
+        argv = ["events", "--since", "1"] if verb == "events" else ["stats", box]
+        process = daemon.popen(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=DEADLINE)
+        assert (process.returncode, err) == (130, b"")
+
+    def test_commit_tree_diff_and_the_rest(self, daemon: Daemon, box: str) -> None:
+        daemon.out("exec", box, "touch", "/srv/new")
+        assert "A /srv/new" in daemon.out("diff", box).splitlines()
+        assert daemon.out("commit", "-m", "note", box, "web:1").startswith("sha256:")
+        assert "web" in daemon.out("images", "--format", "{{.Repository}}").split()
+        assert "image web:1" in daemon.out("tree")
+        assert daemon.out("run", "--rm", "web:1", "ls", "/srv") == "new\n"
+        assert "note" in daemon.out("history", "web:1")
+        assert "sleep" in daemon.out("top", box)
+        assert daemon.out("stats", "--no-stream", "--format", "{{.Name}}", box) == f"{box}\n"
+        assert "Images" in daemon.out("system", "df")
+        assert daemon.out("recreate", box) == f"{box}\n"
+        assert daemon.out("exec", box, "ls", "/srv") == ""
+        daemon.out("rmi", "web:1")
+
+    def test_life(self, daemon: Daemon, box: str) -> None:
+        for verb, status in (("pause", "paused"), ("unpause", "running"), ("restart", "running"), ("kill", "exited")):
+            assert daemon.out(verb, box) == f"{box}\n"
+            assert daemon.out("wait", box) if verb == "kill" else True
+            assert daemon.out("inspect", "-f", "{{.State.Status}}", box) == f"{status}\n"
+        daemon.out("start", box)
+        daemon.out("rename", box, f"{box}-x")
+        assert daemon.out("stop", "-t", "1", f"{box}-x") == f"{box}-x\n"
+        daemon.out("rm", f"{box}-x")
+
+    def test_volumes(self, daemon: Daemon) -> None:
+        assert daemon.out("volume", "create", "--label", "a=b", "data") == "data\n"
+        assert daemon.out("volume", "ls", "-q") == "data\n"
+        assert json.loads(daemon.out("volume", "inspect", "data"))[0]["Labels"] == {"a": "b"}
+        daemon.out("volume", "rm", "data")
+
+    @pytest.mark.parametrize("argv", [["version"], ["info"], ["doctor"], ["image", "recipes"], ["system", "df", "-v"]])
+    def test_the_system_is_shown(self, daemon: Daemon, argv: list[str]) -> None:
+        assert daemon.out(*argv)
+
+
+class TestOnDemand:
+    """The daemon that a command line starts for itself."""
+
+    @pytest.fixture
+    def home(self, tmp_path: Path) -> Iterator[dict[str, str]]:
+        env = {key: value for key, value in os.environ.items() if key != "IREKO_HOST"}
+        env |= {"IREKO_HOME": str(tmp_path), "IREKO_DRIVER": "fake"}
+        yield env
+        subprocess.run([*IREKO, "serve", "--stop"], env=env, timeout=DEADLINE, check=False, capture_output=True)
+
+    def test_eight_at_once_start_one_daemon(self, home: dict[str, str], tmp_path: Path) -> None:
+        clients = [
+            subprocess.Popen(
+                [*IREKO, "info", "--format", "{{.ID}}"], env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            for _ in range(8)
+        ]
+        ends = [(client.communicate(timeout=DEADLINE), client.returncode) for client in clients]
+        assert {code for _, code in ends} == {0}, ends
+        assert (tmp_path / "daemon.log").read_text().count("serving on") == 1
+
+    def test_an_explicit_address_starts_nothing(self, home: dict[str, str], tmp_path: Path) -> None:
+        address = f"unix://{tmp_path / 'ireko.sock'}"
+        for argv, extra in ((["-H", address, "ps"], {}), (["ps"], {"IREKO_HOST": address})):
+            done = subprocess.run([*IREKO, *argv], env=home | extra, capture_output=True, timeout=DEADLINE, check=False)
+            assert done.returncode == 1
+            assert b"Cannot connect to the ireko daemon" in done.stderr
+        assert not (tmp_path / "daemon.log").exists()
+
+    def test_a_daemon_that_does_not_start_is_explained(self, home: dict[str, str]) -> None:
+        done = subprocess.run(
+            [*IREKO, "ps"], env=home | {"IREKO_DRIVER": "abacus"}, capture_output=True, timeout=DEADLINE, check=False
+        )
+        assert done.returncode == 1
+        assert b"the daemon did not start" in done.stderr
+        assert b"abacus" in done.stderr
+
+    def test_stop_ends_it_and_the_next_command_starts_another(self, home: dict[str, str]) -> None:
+        for _ in range(2):
+            subprocess.run([*IREKO, "ps"], env=home, timeout=DEADLINE, check=True, capture_output=True)
+            subprocess.run([*IREKO, "serve", "--stop"], env=home, timeout=DEADLINE, check=True, capture_output=True)
