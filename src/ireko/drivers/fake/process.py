@@ -83,10 +83,11 @@ class System:
         found = User() if name in {"", "root", "0"} else self._in_passwd(name)
         return replace(found, gid=int(group)) if group.isdigit() else found
 
-    def find_program(self, argv: Sequence[str], path: str) -> tuple[Program, tuple[str, ...]]:
+    def find_program(self, argv: Sequence[str], *, workdir: str, path: str) -> tuple[Program, tuple[str, ...]]:
         """What to run for a command, and with which arguments. Raises FileNotFoundError, PermissionError."""
         name = argv[0]
-        candidates = [name] if "/" in name else [posixpath.join(each, name) for each in path.split(":")]
+        folders = ("",) if "/" in name else path.split(":")
+        candidates = [posixpath.join(workdir, each, name) for each in folders]
         for candidate in candidates:
             if self.files.exists(candidate):
                 return self._in_files(candidate, tuple(argv))
@@ -109,8 +110,8 @@ class System:
         data = self.files.read(path)
         if data.startswith(_SHEBANG):
             interpreter = data.partition(b"\n")[0].removeprefix(_SHEBANG).decode(errors="replace").split()
-            program, words = self.find_program(interpreter, "")
-            return program, (*words, path, *argv[1:])
+            program, words = self.find_program(interpreter, workdir="/", path="")
+            return program, (*words, argv[0] if "/" in argv[0] else path, *argv[1:])
         if (base := posixpath.basename(path)) in self.programs:
             return self.programs[base], argv
         raise PermissionError(argv[0])
@@ -218,7 +219,9 @@ class Process:
     async def _run(self) -> int:
         await self.system.step()
         try:
-            program, self.argv = self.system.find_program(self.argv, self.environment.get("PATH", ""))
+            program, self.argv = self.system.find_program(
+                self.argv, workdir=self.workdir, path=self.environment.get("PATH", "")
+            )
         except FileNotFoundError:
             self.unknown = True
             await self.complain(f"{self.argv[0]}: not found")

@@ -394,7 +394,7 @@ class Shell:
         if words[:1] != ["-v"]:
             return await (await self._process.child(words, environment=self._exported, streams=streams)).wait()
         try:
-            self._process.system.find_program(words[1:], self._value("PATH"))
+            self._process.system.find_program(words[1:], workdir=self._process.workdir, path=self._value("PATH"))
         except OSError:
             return NOT_FOUND
         await streams.stdout.write(f"{words[1]}\n".encode())
