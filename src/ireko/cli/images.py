@@ -123,7 +123,8 @@ def rmi(session: Session, *, force: bool, no_prune: bool, images: tuple[str, ...
         for gone in client.images.remove(ref, force=force):
             session.line(f"Deleted: {gone['Deleted']}" if gone.get("Deleted") else f"Untagged: {gone['Untagged']}")
 
-    return session.each(images, remove, show=False)
+    # One after another, because one name may be the last of an image that another one stands on.
+    return max(session.each([image], remove, show=False) for image in images)
 
 
 @verb("history")

@@ -73,7 +73,9 @@ def unpause(session: Session, *, containers: tuple[str, ...]) -> int:
 def wait(session: Session, *, containers: tuple[str, ...]) -> int:
     """Block until containers stop, then print their exit codes."""
     client = session.client
-    return session.each(containers, lambda ref: session.line(str(_exit_code(client, ref))), show=False)
+    return max(
+        session.each([ref], lambda ref: session.line(str(_exit_code(client, ref))), show=False) for ref in containers
+    )
 
 
 def _exit_code(client: Client, ref: str) -> int:

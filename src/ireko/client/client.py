@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ireko.client.transport import Reply, Request, Transport
+from ireko.errors import Unavailable
 
 Json = dict[str, Any]
 """An object of the API, with the API's own field names."""
@@ -34,7 +35,7 @@ class Wire:
     def fetch(self, method: str, path: str, *, query: Mapping[str, object] | None = None, body: object = None) -> Any:
         """One request and the JSON it answers; None when the answer is empty."""
         content = b"".join(self.send(method, path, query=query, body=body).pieces())
-        return json.loads(content) if content.strip() else None
+        return parsed(content) if content.strip() else None
 
     def lines(
         self, method: str, path: str, *, query: Mapping[str, object] | None = None, body: object = None
@@ -69,6 +70,14 @@ def filters(pairs: Iterable[str]) -> str:
         key, _, value = pair.partition("=")
         gathered.setdefault(key.strip().lower(), []).append(value.strip())
     return json.dumps(gathered) if gathered else ""
+
+
+def parsed(content: bytes) -> Any:
+    """JSON as a Python value. Raises Unavailable: a daemon that sends something else is none, or was cut off."""
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise Unavailable(f"the daemon's answer can't be read: {error}") from error
 
 
 def json_stream(pieces: Iterable[bytes]) -> Iterator[Json]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ireko.client.client import Json, Wire, filters
+from ireko.client.client import Json, Wire, filters, parsed
 from ireko.client.stream import STDOUT, Stream, demultiplexed
 from ireko.client.transport import Reply, Request
 
@@ -21,7 +21,7 @@ class Pending:
 
     def result(self) -> tuple[int, str]:
         """Block until it ends: the exit code, and what went wrong ("" when nothing did)."""
-        said = json.loads(b"".join(self._reply.pieces()))
+        said = parsed(b"".join(self._reply.pieces()))
         return int(said["StatusCode"]), str((said.get("Error") or {}).get("Message", ""))
 
 

@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -17,7 +18,7 @@ from ireko.errors import Unavailable
 _PROGRAM = (sys.executable, "-m", "ireko", "serve")
 _ROOT_TAKEN = 75
 _DEADLINE = 60.0  # seconds; a daemon that finds many machines again on a slow host takes some
-_PAUSE = 0.1
+_GRACE = 1.0
 _TAIL = 2000
 
 
@@ -28,21 +29,29 @@ def start(root: Path, address: Address, *, program: Sequence[str] = _PROGRAM) ->
     daemon's log when it does not come up.
     """
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(root / "daemon.start"):
-        if not _answers(address):
-            _launch(root, address, program)
-
-
-def _launch(root: Path, address: Address, program: Sequence[str]) -> None:
     log = root / "daemon.log"
-    command = [*program, "--root", str(root), "--host", str(address), "--ready-fd", "1"]
+    command = (*program, "--root", str(root), "--host", str(address), "--ready-fd", "1")
+    end = time.monotonic() + _DEADLINE
+    with _alone(root / "daemon.start"):
+        # A root that is taken is one whose daemon comes up or goes down at this moment. Nothing tells us which, so a daemon
+        # is started again: each try takes the time that a daemon needs to find the root taken.
+        while not _answers(address) and not _launch(command, log):
+            if time.monotonic() > end:
+                raise Unavailable(
+                    f'another daemon holds "{root}" but does not answer at "{address}"',
+                    hint=f"the whole story is in {log}",
+                )
+
+
+def _launch(command: Sequence[str], log: Path) -> bool:
+    """Whether the daemon serves; False when another one holds its root. Raises Unavailable when it ends in another way."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,  # carries the one line that says it serves; then the daemon points it at the log
             stderr=output,
-            cwd=root,
+            cwd=log.parent,
             start_new_session=True,
             creationflags=getattr(subprocess, "DETACHED_PROCESS", 0),
         )
@@ -50,40 +59,32 @@ def _launch(root: Path, address: Address, program: Sequence[str]) -> None:
     try:
         if _first_line(process.stdout) == b"ready\n":
             process.returncode = 0  # it lives on without us: nobody is to wait for it or warn about it
-        else:
-            _explain(process, address, log)
+            return True
+        return _turned_away(process, log)
     finally:
         process.stdout.close()
 
 
-def _explain(process: subprocess.Popen[bytes], address: Address, log: Path) -> None:
-    """Return when another daemon holds the root and answers; raise what went wrong otherwise."""
+def _turned_away(process: subprocess.Popen[bytes], log: Path) -> bool:
+    """False when the daemon found its root taken; raises what went wrong otherwise."""
     try:
-        code = process.wait(timeout=1)
+        code = process.wait(timeout=_GRACE)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
         raise Unavailable(
-            f"the daemon did not come up within {_DEADLINE:.0f} seconds", details=_tail(log), hint=f"read {log}"
+            f"the daemon did not come up within {_DEADLINE:.0f} seconds",
+            details=_tail(log),
+            hint=f"the whole story is in {log}",
         ) from None
     if code == _ROOT_TAKEN:
-        return _wait_for_other(address, log)
+        return False
     last = _tail(log).splitlines()[-1:] or ["it said nothing"]
     raise Unavailable(
         f"the daemon did not start (exit code {code}): {last[0]}",
         details=_tail(log),
         hint=f"the whole story is in {log}",
     )
-
-
-def _wait_for_other(address: Address, log: Path) -> None:
-    """A daemon that someone started by hand holds the root: nothing tells us when it listens, so ask until it does."""
-    pause = threading.Event()
-    for _ in range(int(_DEADLINE / _PAUSE)):
-        if _answers(address):
-            return
-        pause.wait(_PAUSE)
-    raise Unavailable(f'another daemon holds this root but does not answer at "{address}"', hint=f"read {log}")
 
 
 def _first_line(pipe: IO[bytes]) -> bytes:
