@@ -16,6 +16,13 @@ Callback = Callable[..., int | None]
 class VerbGroup(click.Group):
     """A group whose commands are looked up in the table of verbs and imported when they are run."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; none at all ask for help."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names in the order of the table."""
         return [entry.name for entry in self._entries() if not entry.hidden]
@@ -112,7 +119,7 @@ def verb(name: str, *, example: str = "", options_first: bool = False) -> Callab
 
 def _load(entry: Entry) -> click.Command:
     if not entry.attribute:
-        return VerbGroup(entry.name, help=entry.help, no_args_is_help=True)
+        return VerbGroup(entry.name, help=f"{entry.help}.")
     command = getattr(importlib.import_module(f"ireko.cli.{entry.module}"), entry.attribute)
     assert isinstance(command, click.Command)
     return command

@@ -18,7 +18,6 @@ from ireko.cli.session import Session, pass_session
 @click.group(
     "ireko",
     cls=VerbGroup,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["--help"], "max_content_width": 100},
     epilog="`ireko COMMAND --help` says more about a command.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ireko.cli.session import Session, pass_session
 from ireko.client import Client
 from ireko.client.address import Address
 from ireko.client.transport import HttpTransport
+from ireko.errors import Unavailable
 from ireko.model.home import default_host, default_root
 
 _STDOUT = 1
@@ -42,12 +44,21 @@ def serve(
     chosen = (root or default_root()).absolute()
     addresses = [str(Address.parse(host)) for host in hosts] or [session.host or default_host(chosen)]
     if stop:
-        Client(HttpTransport(Address.parse(addresses[0]))).system.stop()
+        _stop(Client(HttpTransport(Address.parse(addresses[0]))))
         return 0
 
     from ireko import app
 
     return app.serve(root=chosen, hosts=addresses, ready_fd=_own(ready_fd), driver=driver)
+
+
+def _stop(client: Client) -> None:
+    """Ask it to end, and return when it has: its stream of events ends with it."""
+    happening = client.system.events()
+    client.system.stop()
+    with contextlib.suppress(Unavailable):
+        for _ in happening:
+            pass
 
 
 def _own(ready_fd: int | None) -> int | None:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from ireko.errors import Unavailable
+from ireko.model.framing import STDERR, STDOUT, FrameDecoder
+
+__all__ = ["STDERR", "STDOUT", "Stream", "demultiplexed"]
 
 _PIECE = 1 << 16
-_HEADER = 8
-STDOUT = 1
-STDERR = 2
 
 
 class Stream:
@@ -59,10 +59,10 @@ class Stream:
 
 
 def demultiplexed(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Frames out of a multiplexed stream that is cut anywhere: eight bytes of header (stream, 0, 0, 0, length), then the data."""
-    held = b""
+    """Stream numbers and data out of a multiplexed stream that is cut anywhere. Raises Unavailable when it is none."""
+    decoder = FrameDecoder()
     for piece in pieces:
-        held += piece
-        while len(held) >= _HEADER and len(held) >= (end := _HEADER + int.from_bytes(held[4:_HEADER], "big")):
-            yield held[0], held[_HEADER:end]
-            held = held[end:]
+        try:
+            yield from decoder.feed(piece)
+        except ValueError as error:
+            raise Unavailable(f"the daemon's output can't be read: {error}") from error

@@ -49,6 +49,12 @@ def test_help_shows_every_verb_under_a_heading(cli, capsys: pytest.CaptureFixtur
     assert all(len(line) <= 100 for line in shown.splitlines())
 
 
+@pytest.mark.parametrize("argv", [[], ["image"], ["image", "--help"]])
+def test_a_group_alone_shows_its_help(cli, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(*argv).code == 0
+    assert capsys.readouterr().out.startswith(" ".join(["Usage: ireko", *argv[:1]]))
+
+
 def test_an_unknown_verb_is_a_usage_error_with_the_nearest(cli) -> None:
     ran = cli("imags")
     assert ran.code == 125

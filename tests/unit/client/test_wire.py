@@ -6,7 +6,7 @@ import itertools
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given
@@ -31,8 +31,18 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 @given(st.lists(st.tuples(st.integers(0, 2), st.binary(max_size=300))), st.lists(st.integers(0, 10_000)))
 def test_frames_come_back_however_they_are_cut(frames: list[tuple[int, bytes]], places: list[int]) -> None:
     sent = b"".join(bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data for stream, data in frames)
-    got = [frame for frame in demultiplexed(cut(sent, places)) if frame[1]]
-    assert got == [frame for frame in frames if frame[1]]
+    assert joined(demultiplexed(cut(sent, places))) == joined(frames)
+
+
+def joined(frames: Iterable[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Frames of one stream that follow each other, as one."""
+    groups = itertools.groupby((frame for frame in frames if frame[1]), key=lambda frame: frame[0])
+    return [(stream, b"".join(data for _, data in group)) for stream, group in groups]
+
+
+def test_what_is_no_stream_of_frames_is_said() -> None:
+    with pytest.raises(Unavailable, match="can't be read"):
+        list(demultiplexed([b"HTTP/1.1 200 OK\r\n"]))
 
 
 @given(
