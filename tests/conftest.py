@@ -34,6 +34,23 @@ def give_up(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what this machine can't offer and nobody can install."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        for item in items:
+            if item.get_closest_marker("root"):
+                item.add_marker(pytest.mark.skip(reason="needs to be root"))
+
+
+@pytest.fixture(scope="session")
+def docker_client() -> str:
+    """The docker client's path."""
+    found = shutil.which("docker")
+    if found is None:
+        give_up("there is no docker client on PATH: ./test fetches one")
+    return found
+
+
 @pytest.fixture(scope="session")
 def test_cache() -> Path:
     """A folder that outlives the tests: what takes minutes to make is kept here."""
