@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ireko.cli import complete
 from ireko.cli.exit import FAILED
 from ireko.cli.group import verb
 from ireko.cli.session import Session, pass_session
@@ -18,7 +19,7 @@ DETACHED = "read escape sequence"
 @click.option("--detach-keys", default="", metavar="KEYS", help="The keys that leave it to itself (ctrl-p,ctrl-q).")
 @click.option("--no-stdin", is_flag=True, help="Send it no input.")
 @click.option("--sig-proxy/--no-sig-proxy", default=True, help="Send it the signals this command gets, without -t.")
-@click.argument("container")
+@click.argument("container", shell_complete=complete.containers)
 @pass_session
 def attach(session: Session, *, detach_keys: str, no_stdin: bool, sig_proxy: bool, container: str) -> int:
     """Connect to the input and output of a running container."""

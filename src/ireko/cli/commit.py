@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ireko.cli import complete
 from ireko.cli.group import verb
 from ireko.cli.session import Session, pass_session
 from ireko.model.names import Reference
@@ -14,7 +15,7 @@ from ireko.model.names import Reference
 @click.option("-m", "--message", default="", metavar="TEXT", help="What was done.")
 @click.option("-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help="Apply a Dockerfile instruction.")
 @click.option("-p", "--pause/--no-pause", default=True, help="Halt the container while its disk is frozen.")
-@click.argument("container")
+@click.argument("container", shell_complete=complete.containers)
 @click.argument("reference", required=False, metavar="[REPOSITORY[:TAG]]")
 @pass_session
 def commit(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ireko.cli import streams, terminal
+from ireko.cli import complete, streams, terminal
 from ireko.cli.attach import DETACHED
 from ireko.cli.exit import FAILED
 from ireko.cli.group import verb
@@ -25,7 +25,7 @@ from ireko.cli.streams import Attached
 @click.option("-t", "--tty", is_flag=True, help="Give the command a terminal.")
 @click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="Who runs the command.")
 @click.option("-w", "--workdir", default="", metavar="PATH", help="The folder the command starts in.")
-@click.argument("container")
+@click.argument("container", shell_complete=complete.containers)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @pass_session
 def exec_(session: Session, /, *, detach: bool, container: str, command: tuple[str, ...], **values: Any) -> int:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
+from ireko.cli import complete
 from ireko.cli.group import verb
 from ireko.cli.render import Fields, Item, short_id, write_list
 from ireko.cli.session import Session, pass_session
@@ -97,7 +98,7 @@ def _unique_size(item: Item) -> str:
 
 
 @verb("tag", example="ireko tag web:1 web:stable")
-@click.argument("source", metavar="IMAGE")
+@click.argument("source", metavar="IMAGE", shell_complete=complete.images)
 @click.argument("target", metavar="REPOSITORY[:TAG]")
 @pass_session
 def tag(session: Session, *, source: str, target: str) -> None:
@@ -109,7 +110,7 @@ def tag(session: Session, *, source: str, target: str) -> None:
 @verb("rmi")
 @click.option("-f", "--force", is_flag=True, help="Remove the image although it has more names.")
 @click.option("--no-prune", is_flag=True, hidden=True)
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, shell_complete=complete.images, required=True, metavar="IMAGE...")
 @pass_session
 def rmi(session: Session, *, force: bool, no_prune: bool, images: tuple[str, ...]) -> int:
     """Remove images.
@@ -132,7 +133,7 @@ def rmi(session: Session, *, force: bool, no_prune: bool, images: tuple[str, ...
 @click.option("-H", "--human/--no-human", default=True, help="Show sizes and dates for people.")
 @_FULL
 @_QUIET
-@click.argument("image")
+@click.argument("image", shell_complete=complete.images)
 @pass_session
 def history(session: Session, *, written: str, human: bool, full: bool, quiet: bool, image: str) -> None:
     """Show the layers of an image."""

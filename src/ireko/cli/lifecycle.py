@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
+from ireko.cli import complete
 from ireko.cli.group import verb
 from ireko.cli.session import Session, pass_session
 from ireko.client import Client
 
-_MANY = click.argument("containers", nargs=-1, required=True, metavar="CONTAINER...")
+_MANY = click.argument(
+    "containers", nargs=-1, shell_complete=complete.containers, required=True, metavar="CONTAINER..."
+)
 _TIMEOUT = click.option("-t", "--timeout", "--time", type=int, metavar="SECONDS", help="Cut the power after this long.")
 _SIGNAL = click.option("-s", "--signal", default="", metavar="NAME", help="The signal to send, like TERM or 9.")
 
@@ -83,7 +86,7 @@ def _exit_code(client: Client, ref: str) -> int:
 
 
 @verb("rename")
-@click.argument("container")
+@click.argument("container", shell_complete=complete.containers)
 @click.argument("name", metavar="NEW_NAME")
 @pass_session
 def rename(session: Session, *, container: str, name: str) -> None:

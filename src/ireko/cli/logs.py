@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ireko.cli import complete
 from ireko.cli.group import verb
 from ireko.cli.session import Session, pass_session
 from ireko.cli.units import timestamp
@@ -16,7 +17,7 @@ from ireko.client.stream import STDERR
 @click.option("--since", default="", metavar="TIME", help="From this time on, like 10m or 2026-11-24T15:04:05Z.")
 @click.option("--until", default="", metavar="TIME", help="Up to this time.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show when each line was written.")
-@click.argument("container")
+@click.argument("container", shell_complete=complete.containers)
 @pass_session
 def logs(
     session: Session, *, follow: bool, tail: str, since: str, until: str, timestamps: bool, container: str

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ireko.cli import complete
 from ireko.cli.group import verb
 from ireko.cli.render import aligned
 from ireko.cli.session import Session, pass_session
@@ -17,7 +18,7 @@ _TOP_MINIMUM = 20
 
 
 @verb("diff")
-@click.argument("container")
+@click.argument("container", shell_complete=complete.containers)
 @pass_session
 def diff(session: Session, *, container: str) -> None:
     """Show which files differ from the image.
@@ -29,7 +30,7 @@ def diff(session: Session, *, container: str) -> None:
 
 
 @verb("top", options_first=True)
-@click.argument("container")
+@click.argument("container", shell_complete=complete.containers)
 @click.argument("arguments", nargs=-1, metavar="[PS OPTIONS]", type=click.UNPROCESSED)
 @pass_session
 def top(session: Session, *, container: str, arguments: tuple[str, ...]) -> None:
@@ -40,7 +41,7 @@ def top(session: Session, *, container: str, arguments: tuple[str, ...]) -> None
 
 
 @verb("port", example="ireko port web 80/tcp")
-@click.argument("container")
+@click.argument("container", shell_complete=complete.containers)
 @click.argument("port", required=False, metavar="[PORT[/PROTOCOL]]")
 @pass_session
 def port(session: Session, *, container: str, port: str | None) -> None:

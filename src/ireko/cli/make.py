@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ireko.cli import complete
 from ireko.cli.group import verb
 from ireko.cli.progress import Progress
 from ireko.cli.render import Fields, write_list
@@ -22,7 +23,7 @@ _FIELDS: Fields = {
 @verb("make", example="ireko image make debian\nireko image make ./web.toml -t web:1")
 @click.option("-t", "--tag", default="", metavar="REPOSITORY[:TAG]", help="The name of the image.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the image's id alone.")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=complete.recipes)
 @pass_session
 def make(session: Session, *, tag: str, quiet: bool, recipe: str) -> None:
     """Make an image with a recipe.

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ireko.cli import streams, terminal
+from ireko.cli import complete, streams, terminal
 from ireko.cli.group import verb
 from ireko.cli.progress import Progress
 from ireko.cli.session import Session, pass_session
@@ -26,7 +26,7 @@ _CIDFILE = click.option(
     "--cidfile", default="", metavar="FILE", help="Write the id to this file, which must not exist."
 )
 _PLATFORM = click.option("--platform", default="", hidden=True)
-_IMAGE = click.argument("image")
+_IMAGE = click.argument("image", shell_complete=complete.images)
 _COMMAND = click.argument("command", nargs=-1, type=click.UNPROCESSED)
 
 

@@ -90,8 +90,8 @@ class Session:
 pass_session = click.make_pass_decorator(Session)
 
 
-def connect(host: str | None) -> Client:
-    """The daemon at an address, or the user's own, which is started when it does not answer."""
+def connect(host: str | None, *, start: bool = True) -> Client:
+    """The daemon at an address, or the user's own; with `start` that one is started when it does not answer."""
     from ireko.client.address import Address
     from ireko.client.transport import HttpTransport
 
@@ -103,12 +103,12 @@ def connect(host: str | None) -> Client:
     root = default_root()
     address = Address.parse(default_host(root))
 
-    def start() -> None:
+    def launch() -> None:
         from ireko.client import daemon
 
         daemon.start(root, address)
 
-    return Client(HttpTransport(address, on_silence=start))
+    return Client(HttpTransport(address, on_silence=launch if start else None))
 
 
 def _attempts(refs: list[str], action: Callable[[str], object]) -> Iterable[IrekoError | None]:

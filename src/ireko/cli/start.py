@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from ireko.cli import streams
+from ireko.cli import complete, streams
 from ireko.cli.group import verb
 from ireko.cli.session import Session, pass_session
 from ireko.cli.streams import Attached
@@ -19,7 +19,7 @@ from ireko.errors import InvalidInput
 @click.option("-i", "--interactive", is_flag=True, help="Send it this command's input.")
 @click.option("--detach-keys", default="", metavar="KEYS", help="The keys that leave it to itself (ctrl-p,ctrl-q).")
 @click.option("--sig-proxy/--no-sig-proxy", default=True, help="Send it the signals this command gets, without -t.")
-@click.argument("containers", nargs=-1, required=True, metavar="CONTAINER...")
+@click.argument("containers", nargs=-1, shell_complete=complete.containers, required=True, metavar="CONTAINER...")
 @pass_session
 def start(
     session: Session, *, attach: bool, interactive: bool, detach_keys: str, sig_proxy: bool, containers: tuple[str, ...]

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ireko.cli import terminal
+from ireko.cli import complete, terminal
 from ireko.cli.group import verb
 from ireko.cli.render import Fields, Format, Item, short_id
 from ireko.cli.session import Session, pass_session
@@ -26,7 +26,7 @@ _CLEAR = "\033[H\033[J"
 @click.option("--format", "written", default="", metavar="FORMAT", help="table, json or a template.")
 @click.option("--no-stream", is_flag=True, help="Show one reading and end.")
 @click.option("--no-trunc", "full", is_flag=True, help="Shorten nothing.")
-@click.argument("containers", nargs=-1, metavar="[CONTAINER...]")
+@click.argument("containers", nargs=-1, shell_complete=complete.containers, metavar="[CONTAINER...]")
 @pass_session
 def stats(
     session: Session, *, stopped: bool, written: str, no_stream: bool, full: bool, containers: tuple[str, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ireko.cli import complete
 from ireko.cli.group import verb
 from ireko.cli.render import Fields, ask_label, joined_labels, write_list
 from ireko.cli.session import Session, pass_session
@@ -49,7 +50,7 @@ def ls(session: Session, *, where: tuple[str, ...], written: str, quiet: bool) -
 
 @verb("rm")
 @click.option("-f", "--force", is_flag=True, help="Say nothing about volumes that do not exist.")
-@click.argument("volumes", nargs=-1, required=True, metavar="VOLUME...")
+@click.argument("volumes", nargs=-1, shell_complete=complete.volumes, required=True, metavar="VOLUME...")
 @pass_session
 def rm(session: Session, *, force: bool, volumes: tuple[str, ...]) -> int:
     """Remove volumes."""

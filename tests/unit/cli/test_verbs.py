@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -208,6 +209,18 @@ def test_doctor_ends_with_one_when_something_is_wrong(cli) -> None:
     assert cli("doctor").code == 1
     cli.transport.answers["GET /ireko/doctor"] = b'[{"Name": "qemu", "Level": "warning", "Found": "old", "Remedy": ""}]'
     assert cli("doctor", "--format", "json").code == 0
+
+
+def test_a_shell_completes_names(recorded_daemon: str) -> None:
+    words = {"_IREKO_COMPLETE": "bash_complete", "COMP_WORDS": "ireko stop w", "COMP_CWORD": "2"}
+    program = "from ireko.cli.main import main; main([])"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **words, "IREKO_HOST": recorded_daemon},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == b"plain,web\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
