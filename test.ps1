@@ -33,7 +33,7 @@ function Test-Part([string] $Name, [string] $Program, [string[]] $Arguments) {
 Initialize-Environment
 Test-Part 'format' 'ruff' @('format', '--check', '--quiet', '.')
 Test-Part 'lint' 'ruff' @('check', '--quiet', '.')
-Test-Part 'types' 'mypy' @('--platform', 'win32')
+Test-Part 'types' 'mypy' @('--platform', 'linux')
 Test-Part 'imports' 'lint-imports' @('--no-cache')
 Test-Part 'tests' 'pytest' (@('-m', 'not qemu and not docker and not root') + $args)
 

@@ -109,6 +109,27 @@ async def test_a_start_that_fails_leaves_nothing(folder: Path, step: str) -> Non
     assert await driver.find(spec.directory) is None
 
 
+async def test_a_start_that_is_cancelled_leaves_nothing(folder: Path, host: FakeHost) -> None:
+    reached = asyncio.Event()
+
+    async def fail(step: str) -> None:
+        if step == "start.done":
+            reached.set()
+            await asyncio.get_running_loop().create_future()
+
+    driver = FakeDriver(host, fail=fail)
+    await driver.open()
+    spec = machine_spec(folder)
+    before = names(folder)
+    starting = asyncio.create_task(driver.start(spec))
+    await reached.wait()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert names(folder) == before
+    assert not host.machines
+
+
 async def test_a_daemon_that_stops_in_a_start_leaves_a_machine(folder: Path, host: FakeHost) -> None:
     stopped = asyncio.Event()
 
@@ -125,8 +146,10 @@ async def test_a_daemon_that_stops_in_a_start_leaves_a_machine(folder: Path, hos
     first.die()
     found = await FakeDriver(host).find(spec.directory)
     assert found is not None
-    assert await found.state() is MachineState.RUNNING
     starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert await found.state() is MachineState.RUNNING
 
 
 async def test_a_dead_driver_answers_no_more_and_its_machines_go_on(

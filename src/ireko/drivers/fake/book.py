@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ireko.drivers.fake.disks import FORMAT, DiskFile, Node
-from ireko.drivers.fake.tree import file, folder
 from ireko.errors import NotFound
 from ireko.model.image import GIB, MIB, ImageConfig
 from ireko.model.names import Reference
 
 _FOLDERS = ("bin", "dev", "etc", "home", "proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var")
-_PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+_MADE = 1_704_067_200  # the first second of 2024: what a container changes is newer
+_USERS = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ class FakeBook:
 
 def base_disk(path: Path, name: str = "nano") -> Path:
     """Write a disk with the files that programs expect anywhere."""
-    files: dict[str, Node | None] = {f"/{each}": folder() for each in _FOLDERS}
-    files["/etc/passwd"] = file(_PASSWD)
-    files["/etc/os-release"] = file(f'ID={name}\nPRETTY_NAME="toy {name}"\n'.encode())
+    texts = {"passwd": _USERS, "hostname": f"{name}\n", "os-release": f'ID={name}\nPRETTY_NAME="toy {name}"\n'}
+    files: dict[str, Node | None] = {f"/{each}": Node("folder", stat.S_IFDIR | 0o755, _MADE) for each in _FOLDERS}
+    for each, text in texts.items():
+        files[f"/etc/{each}"] = Node("file", stat.S_IFREG | 0o644, _MADE, data=text.encode())
     DiskFile.fresh(capacity=GIB, files=files).save(path)
     return path

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from ireko.drivers.base import Abilities, Disks, Driver, Ended, Finding, HostReport, Level, Machine, MachineSpec
@@ -26,9 +28,9 @@ class FakeDriver(Driver):
 
     `fail` is called with the name of each step, to make it fail there: `disks.create`, `disks.created`, `start.begin`,
     `start.done`, `find`, `switch_disk.before`, `switch_disk.after`, `request_power_off`, `power_off.before`,
-    `power_off.after`, `format_volume.before`, `format_volume.after`. It may raise: after an Exception the driver undoes what
-    it had begun, as the contract has it; any other BaseException leaves everything as it stands. What it returns is awaited
-    (but for disks): what never ends is a daemon that stops there, to be followed by `die`.
+    `power_off.after`, `format_volume.before`, `format_volume.after`. It may raise: after an Exception the driver undoes
+    what it had begun, as the contract has it; a BaseException that is none leaves everything as it stands. What it returns
+    is awaited (but for disks): what never ends is a daemon that stops there, to be followed by `die`.
     `patience` is how many seconds a guest that stands still is waited for.
     """
 
@@ -70,11 +72,8 @@ class FakeDriver(Driver):
             raise Unsupported(f'folders can\'t be shared with "{spec.name}"')
         await self._step("start.begin")
         machine = self._host.start(spec)
-        try:
+        async with self._undone_by(lambda: self._host.undo(machine)):
             await self._step("start.done")
-        except Exception:
-            await self._host.undo(machine)
-            raise
         return self._hold(machine)
 
     async def find(self, directory: Path) -> Machine | None:
@@ -93,19 +92,30 @@ class FakeDriver(Driver):
             raise AlreadyThere(f'the disk "{path}" is already there')
         await self._step("format_volume.before")
         DiskFile.fresh(capacity=capacity).save(path)
-        try:
-            await self._step("format_volume.after")
-        except Exception:
+
+        async def undo() -> None:
             path.unlink()
-            raise
+
+        async with self._undone_by(undo):
+            await self._step("format_volume.after")
 
     def die(self) -> None:
         """Be gone, as when the daemon is killed: machines go on, nothing asked of this driver gets an answer any more."""
         self._lifeline.cut()
 
+    @contextlib.asynccontextmanager
+    async def _undone_by(self, undo: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+        """Undo what was done when the step that follows fails or is cancelled; the dead undo nothing."""
+        try:
+            yield
+        except (Exception, asyncio.CancelledError):
+            if not self._lifeline.is_cut:
+                await undo()
+            raise
+
     def _hold(self, machine: virtual.VirtualMachine) -> FakeMachine:
         held = FakeMachine(machine, lifeline=self._lifeline, step=self._step, patience=self._patience)
-        self._machines.append(held)
+        self._machines = [*(each for each in self._machines if each.held), held]
         return held
 
     async def _step(self, name: str) -> None:

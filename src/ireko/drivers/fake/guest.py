@@ -98,7 +98,7 @@ class FakeProcess(GuestProcess):
         if self._terminal is not None:
             self._terminal.signal = self._process.interrupt
         self._process.when_over(self._outlet.close)
-        lifeline.when_cut(self._hang_up)
+        self._process.when_over(lifeline.when_cut(self._hang_up))
 
     async def write(self, data: bytes) -> None:
         await self._lifeline.check()

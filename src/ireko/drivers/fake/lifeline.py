@@ -10,21 +10,25 @@ class Lifeline:
     """Once cut, nothing that asks over it gets an answer any more."""
 
     def __init__(self) -> None:
-        self._is_cut = False
-        self._last_wishes: list[Callable[[], None]] = []
+        self.is_cut = False
+        self._last_wishes: set[Callable[[], None]] = set()
 
     async def check(self) -> None:
         """Returns while the driver lives; afterwards never."""
-        if self._is_cut:
+        if self.is_cut:
             await asyncio.get_running_loop().create_future()
 
-    def when_cut(self, wish: Callable[[], None]) -> None:
-        """Have something done in its last moment: what the operating system does for a process that ends."""
-        self._last_wishes.append(wish)
+    def when_cut(self, wish: Callable[[], None]) -> Callable[[], None]:
+        """Have something done in its last moment, as the operating system does for a process that ends.
+
+        The result withdraws it, and may be called again.
+        """
+        self._last_wishes.add(wish)
+        return lambda: self._last_wishes.discard(wish)
 
     def cut(self) -> None:
         """May be repeated."""
-        self._is_cut = True
-        for wish in self._last_wishes:
+        self.is_cut = True
+        for wish in tuple(self._last_wishes):
             wish()
         self._last_wishes.clear()

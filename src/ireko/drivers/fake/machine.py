@@ -42,7 +42,12 @@ class FakeMachine(Machine):
         self._stops: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         virtual.ended.add_done_callback(self._heard_end)
-        lifeline.when_cut(self._let_go)
+        self._stops.append(lifeline.when_cut(self._let_go))
+
+    @property
+    def held(self) -> bool:
+        """Whether it runs, as far as was seen, and was not let go of."""
+        return not self._ended.done()
 
     @property
     def id(self) -> str:
