@@ -1,0 +1,1 @@
+"""From what a client sent to what the engine takes: pure functions."""

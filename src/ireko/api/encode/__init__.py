@@ -1,0 +1,1 @@
+"""From what the engine has to what docker's clients expect: pure functions."""

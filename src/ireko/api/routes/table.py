@@ -1,0 +1,33 @@
+"""All routes. One that is not here is answered with docker's "page not found"."""
+
+from __future__ import annotations
+
+from ireko.api.routes import (
+    archive,
+    attach,
+    containers,
+    events,
+    execs,
+    images,
+    lifecycle,
+    logs,
+    networks,
+    ours,
+    system,
+    volumes,
+)
+
+ROUTES = (
+    *containers.ROUTES,
+    *lifecycle.ROUTES,
+    *attach.ROUTES,
+    *logs.ROUTES,
+    *archive.ROUTES,
+    *execs.ROUTES,
+    *images.ROUTES,
+    *volumes.ROUTES,
+    *networks.ROUTES,
+    *system.ROUTES,
+    *events.ROUTES,
+    *ours.ROUTES,
+)
