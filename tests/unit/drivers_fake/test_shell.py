@@ -35,6 +35,8 @@ SCRIPTS = [
     ("echo \"$(printf 'a\\n\\n')\"", "a\n", 0),
     ("echo hello | tr a-z A-Z", "HELLO\n", 0),
     ("echo a b | { read x y; echo $y $x; }", "b a\n", 0),
+    ("mkdir d; (cd d; touch f); ls; echo $(cd d; ls)", "d\nf\n", 0),
+    ("echo a > /dev/stderr 2> /dev/null; { echo b > /dev/stdout; } | cat", "b\n", 0),
     ("(exit 3); echo $?; (A=1); echo ${A:-unset}", "3\nunset\n", 0),
     ("if false; then echo a; elif true; then echo b; else echo c; fi", "b\n", 0),
     ("if false; then echo a; fi; echo $?", "0\n", 0),
@@ -109,6 +111,15 @@ async def test_a_program_nobody_has(system: System) -> None:
     process = spawn(system, "nothing", streams=Streams(stderr=screen))
     assert await process.wait() == 127
     assert screen.data == b"nothing: not found\n"
+
+
+@pytest.mark.parametrize(
+    "script", ["trap x NOSUCH", "chmod", "kill me", "head -n many", "test a -eq b", "shift; exit x"]
+)
+async def test_arguments_that_make_no_sense(system: System, script: str) -> None:
+    screen = Screen()
+    assert await spawn(system, "sh", "-c", script, streams=Streams(stderr=screen)).wait() == 2
+    assert screen.data.endswith(b"\n")
 
 
 async def test_a_script_in_a_file(system: System) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from ireko.drivers.fake.filesystem import FileSystem
 from ireko.drivers.fake.streams import Input, Nowhere, Sink, Terminal
+from ireko.errors import IrekoError
 
 HUP, INT, KILL, PIPE, TERM, WINCH = 1, 2, 9, 13, 15, 28
 SIGNALS = {"EXIT": 0, "HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "TERM": 15, "WINCH": 28}
@@ -234,6 +235,9 @@ class Process:
             return await program(self)
         except BrokenPipeError:
             return 128 + PIPE
+        except (ValueError, LookupError, IrekoError) as error:
+            await self.complain(f"{self.argv[0]}: can't do that: {error}")
+            return 2
         except OSError as error:
             await self.complain(f"{self.argv[0]}: {error}: {_REASONS.get(type(error), 'I/O error')}")
             return 1

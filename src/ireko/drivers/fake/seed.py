@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ireko.drivers.fake import syntax
-from ireko.drivers.fake.syntax import Simple
+from ireko.drivers.fake.sh.parser import parse
+from ireko.drivers.fake.sh.syntax import ShellSyntaxError, Simple
 
 _COMMAND, _HOSTNAME, _STDIO, _MOUNTS = "command", "hostname", "stdio", "mounts"
 
@@ -57,7 +57,7 @@ def read(path: Path) -> SeedContent:
             command=parse_command(texts[_COMMAND]) if _COMMAND in texts else None,
             mounts=tuple(_mounts(texts.get(_MOUNTS, ""))),
         )
-    except (OSError, tarfile.TarError, ValueError, syntax.ShellSyntaxError) as error:
+    except (OSError, tarfile.TarError, ValueError, ShellSyntaxError) as error:
         raise NoSeed(f"the seed can't be read: {error}") from error
 
 
@@ -76,11 +76,11 @@ def parse_command(text: str) -> Command:
 
 
 def _simple_commands(text: str) -> Iterator[Simple]:
-    for chain in syntax.parse(text).chains:
+    for chain in parse(text).chains:
         for _, pipeline in chain.links:
             for command in pipeline.commands:
                 if not isinstance(command, Simple):
-                    raise syntax.ShellSyntaxError("only assignments, set and export are allowed in a seed")
+                    raise ShellSyntaxError("only assignments, set and export are allowed in a seed")
                 yield command
 
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from ireko.drivers.fake import syntax
-from ireko.drivers.fake.process import INT, NOT_FOUND, SIGNALS, Process, Streams
+from ireko.drivers.fake.process import INT, PIPE, Process, Streams
+from ireko.drivers.fake.sh import parser, syntax
+from ireko.drivers.fake.sh.builtins import BUILTINS, Exit
+from ireko.drivers.fake.sh.syntax import Chain, For, Group, If, Loop, Pipeline, Redirect, Script, Simple, Word
 from ireko.drivers.fake.streams import Input, Nowhere, Pipe, Sink
-from ireko.drivers.fake.syntax import Chain, For, Group, If, Loop, Pipeline, Redirect, Script, Simple, Word
-
-
-class _Exit(Exception):
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 async def sh(process: Process) -> int:
@@ -36,53 +30,52 @@ class Shell:
     """One shell: its variables, its last exit code."""
 
     def __init__(self, process: Process, *, name: str = "sh", arguments: list[str] | None = None) -> None:
-        self._process = process
-        self._name = name
-        self._arguments = arguments or []
-        self._exported = process.environment
-        self._variables = dict(process.environment)
-        self._status = 0
-        self._jobs: list[Process] = []
+        self.process = process
+        self.name = name
+        self.arguments = arguments or []
+        self.exported = process.environment
+        self.variables = dict(process.environment)
+        self.status = 0
+        self.jobs: list[Process] = []
 
     async def run(self, text: str) -> int:
         """Run a script to its end."""
         try:
-            await self._script(syntax.parse(text), self._process.streams)
+            await self.script(parser.parse(text), self.process.streams)
         except syntax.ShellSyntaxError as error:
-            await self._process.complain(f"{self._name}: {error}")
-            self._status = 2
-        except _Exit as ending:
-            self._status = ending.code
+            await self.process.complain(f"{self.name}: {error}")
+            self.status = 2
+        except Exit as ending:
+            self.status = ending.code
         return await self._leave()
 
     async def interact(self) -> int:
         """Run the lines of the standard input as they come."""
-        terminal = self._process.streams.terminal
+        terminal = self.process.streams.terminal
         if terminal is not None:
-            self._process.traps[INT] = ""
+            self.process.traps[INT] = ""
         try:
             while text := await self._lines(prompt=terminal is not None):
                 await self._line(text)
-        except _Exit as ending:
-            self._status = ending.code
+        except Exit as ending:
+            self.status = ending.code
         return await self._leave()
 
     async def _leave(self) -> int:
-        if text := self._process.traps.pop(0, ""):
-            status = self._status
-            self._status = status
+        status = self.status
+        if text := self.process.traps.pop(0, ""):
             return await self.run(text) or status
-        return self._status
+        return status
 
     async def _lines(self, *, prompt: bool) -> str:
         text = ""
         while True:
             if prompt:
-                await self._process.streams.stderr.write(b"> " if text else b"# ")
-            line = await self._process.streams.stdin.line()
+                await self.process.streams.stderr.write(b"> " if text else b"# ")
+            line = await self.process.streams.stdin.line()
             text += line.decode(errors="surrogateescape")
             try:
-                syntax.parse(text)
+                parser.parse(text)
             except syntax.Unfinished:
                 if line:
                     continue
@@ -92,24 +85,25 @@ class Shell:
 
     async def _line(self, text: str) -> None:
         try:
-            await self._script(syntax.parse(text), self._process.streams)
+            await self.script(parser.parse(text), self.process.streams)
         except syntax.ShellSyntaxError as error:
-            await self._process.complain(f"{self._name}: {error}")
-            self._status = 2
+            await self.process.complain(f"{self.name}: {error}")
+            self.status = 2
 
-    async def _script(self, script: Script, streams: Streams) -> int:
+    async def script(self, script: Script, streams: Streams) -> int:
+        """Run commands one after the other; the last one's exit code."""
         for chain in script.chains:
             await self._chain(chain, streams)
-        return self._status
+        return self.status
 
     async def _chain(self, chain: Chain, streams: Streams) -> None:
         if chain.background:
             await self._background(chain, streams)
             return
         for operator, pipeline in chain.links:
-            if (operator == "&&" and self._status) or (operator == "||" and not self._status):
+            if (operator == "&&" and self.status) or (operator == "||" and not self.status):
                 continue
-            self._status = await self._pipeline(pipeline, streams)
+            self.status = await self._pipeline(pipeline, streams)
             await self._handle_signals(streams)
 
     async def _background(self, chain: Chain, streams: Streams) -> None:
@@ -118,16 +112,16 @@ class Shell:
             raise syntax.ShellSyntaxError("syntax error: this shell runs single programs in the background")
         words = await self._expand(command.words, streams)
         apart = replace(await self._redirected(command.redirects, streams), stdin=Input())
-        job = await self._process.child(words, environment=self._exported, streams=apart)
-        self._jobs.append(job)
-        self._variables["!"] = str(job.pid)
-        self._status = 0
+        job = await self.process.child(words, environment=self.exported, streams=apart)
+        self.jobs.append(job)
+        self.variables["!"] = str(job.pid)
+        self.status = 0
 
     async def _handle_signals(self, streams: Streams) -> None:
-        while self._process.caught:
-            status = self._status
-            await self._script(syntax.parse(self._process.traps[self._process.caught.pop(0)]), streams)
-            self._status = status
+        while self.process.caught:
+            status = self.status
+            await self.script(parser.parse(self.process.traps[self.process.caught.pop(0)]), streams)
+            self.status = status
 
     async def _pipeline(self, pipeline: Pipeline, streams: Streams) -> int:
         if len(pipeline.commands) == 1:
@@ -164,12 +158,15 @@ class Shell:
 
     async def alone(self, command: syntax.Command, streams: Streams) -> int:
         """Run a command in a shell of its own."""
+        workdir = self.process.workdir
         try:
             return await self._command(command, streams)
-        except _Exit as ending:
+        except Exit as ending:
             return ending.code
         except BrokenPipeError:
-            return 141
+            return 128 + PIPE
+        finally:
+            self.process.workdir = workdir
 
     async def _command(self, command: syntax.Command, streams: Streams) -> int:
         match command:
@@ -184,28 +181,28 @@ class Shell:
             case Group(body, apart):
                 if apart:
                     return await self._copy().alone(Group(body), streams)
-                return await self._script(body, streams)
+                return await self.script(body, streams)
 
     async def _if(self, command: If, streams: Streams) -> int:
         for condition, body in command.branches:
-            if await self._script(condition, streams) == 0:
-                return await self._script(body, streams)
-        self._status = 0
-        return await self._script(command.otherwise, streams)
+            if await self.script(condition, streams) == 0:
+                return await self.script(body, streams)
+        self.status = 0
+        return await self.script(command.otherwise, streams)
 
     async def _loop(self, command: Loop, streams: Streams) -> int:
         status = 0
-        while (await self._script(command.condition, streams) == 0) is not command.until:
-            status = await self._script(command.body, streams)
-            await self._process.system.step()
+        while (await self.script(command.condition, streams) == 0) is not command.until:
+            status = await self.script(command.body, streams)
+            await self.process.system.step()
         return status
 
     async def _for(self, command: For, streams: Streams) -> int:
-        self._status = 0
+        self.status = 0
         for text in await self._expand(command.words, streams):
-            self._variables[command.name] = text
-            await self._script(command.body, streams)
-        return self._status
+            self.variables[command.name] = text
+            await self.script(command.body, streams)
+        return self.status
 
     async def _simple(self, command: Simple, streams: Streams) -> int:
         assigned = {
@@ -215,16 +212,16 @@ class Shell:
         try:
             streams = await self._redirected(command.redirects, streams)
         except OSError as error:
-            await self._process.complain(f"{self._name}: can't open {error}")
+            await self.process.complain(f"{self.name}: can't open {error}")
             return 1
         if not words:
-            self._variables.update(assigned)
-            self._exported.update((name, text) for name, text in assigned.items() if name in self._exported)
-            return self._status if command.words else 0
-        if builtin := _BUILTINS.get(words[0]):
-            await self._process.system.step()
+            self.variables.update(assigned)
+            self.exported.update((name, text) for name, text in assigned.items() if name in self.exported)
+            return self.status if command.words else 0
+        if builtin := BUILTINS.get(words[0]):
+            await self.process.system.step()
             return await builtin(self, words[1:], streams)
-        child = await self._process.child(words, environment={**self._exported, **assigned}, streams=streams)
+        child = await self.process.child(words, environment={**self.exported, **assigned}, streams=streams)
         return await child.wait()
 
     async def _redirected(self, redirects: tuple[Redirect, ...], streams: Streams) -> Streams:
@@ -236,7 +233,7 @@ class Shell:
             if redirect.operator == ">&":
                 sink: Sink = streams.stderr if target == "2" else streams.stdout
             else:
-                sink = self._written(target, append=redirect.operator == ">>")
+                sink = self._written(target, streams, append=redirect.operator == ">>")
             streams = replace(streams, stderr=sink) if redirect.number == 2 else replace(streams, stdout=sink)
         return streams
 
@@ -244,17 +241,16 @@ class Shell:
         pipe = Pipe()
         source = Input(pipe)
         if target != "/dev/null":
-            source.give_back(self._process.system.files.read(self._process.path(target)))
+            source.give_back(self.process.system.files.read(self.process.path(target)))
         pipe.close()
         return source
 
-    def _written(self, target: str, *, append: bool) -> Sink:
-        streams = self._process.streams
+    def _written(self, target: str, streams: Streams, *, append: bool) -> Sink:
         if target in {"/dev/null", "/dev/stdout", "/dev/stderr"}:
             return {"/dev/stdout": streams.stdout, "/dev/stderr": streams.stderr}.get(target, Nowhere())
-        path = self._process.path(target)
-        self._process.system.files.write(path, b"", append=append)
-        return _WrittenFile(self._process, path)
+        path = self.process.path(target)
+        self.process.system.files.write(path, b"", append=append)
+        return _WrittenFile(self.process, path)
 
     async def _expand(self, words: tuple[Word, ...], streams: Streams) -> list[str]:
         return [text for word in words for text in await self._fields(word, streams)]
@@ -265,12 +261,12 @@ class Shell:
         certain = not split
         for piece in word.pieces:
             if piece.variable == "@":
-                found = [*found[:-1], found[-1] + " ".join(self._arguments[:1]), *self._arguments[1:]]
-                certain = certain or bool(self._arguments)
+                found = [*found[:-1], found[-1] + " ".join(self.arguments[:1]), *self.arguments[1:]]
+                certain = certain or bool(self.arguments)
                 continue
             text = piece.text
             if piece.variable is not None:
-                text = self._value(piece.variable)
+                text = self.value(piece.variable)
             elif piece.command is not None:
                 text = await self._output(piece.command, streams)
             if piece.quoted or not split or (piece.variable is None and piece.command is None):
@@ -282,143 +278,43 @@ class Shell:
             certain = certain or bool(parts)
         return found if certain else []
 
-    def _value(self, name: str) -> str:
+    def value(self, name: str) -> str:
+        """What stands for $NAME or ${NAME:-default}; nothing when it is not set."""
         for operator in (":-", ":=", ":+", "-", "+"):
             variable, found, default = name.partition(operator)
             if found and variable:
-                value = self._value(variable)
+                value = self.value(variable)
                 return (default if value else "") if "+" in operator else value or default
         special = {
-            "?": str(self._status),
-            "$": str(self._process.pid),
-            "#": str(len(self._arguments)),
-            "*": " ".join(self._arguments),
-            "0": self._name,
+            "?": str(self.status),
+            "$": str(self.process.pid),
+            "#": str(len(self.arguments)),
+            "*": " ".join(self.arguments),
+            "0": self.name,
         }
         if name in special:
             return special[name]
         if name.isdigit():
-            return (self._arguments[int(name) - 1 :] or [""])[0]
-        return self._variables.get(name, "")
+            return (self.arguments[int(name) - 1 :] or [""])[0]
+        return self.variables.get(name, "")
 
     async def _output(self, text: str, streams: Streams) -> str:
         pipe = _Collected()
         shell = self._copy()
-        self._status = await shell.alone(Group(syntax.parse(text)), replace(streams, stdout=pipe, terminal=None))
+        self.status = await shell.alone(Group(parser.parse(text)), replace(streams, stdout=pipe, terminal=None))
         return pipe.data.decode(errors="surrogateescape").rstrip("\n")
 
     def _copy(self) -> Shell:
-        shell = Shell(self._process, name=self._name, arguments=list(self._arguments))
-        shell._variables = dict(self._variables)
-        shell._exported = dict(self._exported)
-        shell._status = self._status
+        shell = Shell(self.process, name=self.name, arguments=list(self.arguments))
+        shell.variables = dict(self.variables)
+        shell.exported = dict(self.exported)
+        shell.status = self.status
         return shell
-
-    async def _exit(self, words: list[str], streams: Streams) -> int:
-        del streams
-        raise _Exit(int(words[0]) & 0xFF if words else self._status)
-
-    async def _cd(self, words: list[str], streams: Streams) -> int:
-        target = self._process.path(words[0] if words else self._value("HOME") or "/")
-        if not self._process.system.files.is_folder(target):
-            await streams.stderr.write(f"{self._name}: cd: can't cd to {target}\n".encode())
-            return 1
-        self._process.workdir = self._process.system.files.resolve(target)
-        return 0
-
-    async def _export(self, words: list[str], streams: Streams) -> int:
-        del streams
-        for each in words:
-            name, equals, text = each.partition("=")
-            self._variables[name] = text if equals else self._value(name)
-            self._exported[name] = self._variables[name]
-        return 0
-
-    async def _unset(self, words: list[str], streams: Streams) -> int:
-        del streams
-        for name in words:
-            self._variables.pop(name, None)
-            self._exported.pop(name, None)
-        return 0
-
-    async def _set(self, words: list[str], streams: Streams) -> int:
-        del streams
-        if words[:1] == ["--"]:
-            self._arguments = words[1:]
-        return 0
-
-    async def _shift(self, words: list[str], streams: Streams) -> int:
-        del words, streams
-        self._arguments = self._arguments[1:]
-        return 0
-
-    async def _read(self, words: list[str], streams: Streams) -> int:
-        line = (await streams.stdin.line()).decode(errors="surrogateescape")
-        names = [word for word in words if word != "-r"] or ["REPLY"]
-        parts = line.rstrip("\n").split(None, len(names) - 1)
-        for name, text in zip(names, [*parts, *[""] * len(names)], strict=False):
-            self._variables[name] = text
-        return 0 if line.endswith("\n") else 1
-
-    async def _trap(self, words: list[str], streams: Streams) -> int:
-        del streams
-        for name in words[1:]:
-            number = int(name) if name.isdigit() else SIGNALS[name.upper().removeprefix("SIG")]
-            if words[0] == "-":
-                self._process.traps.pop(number, None)
-            else:
-                self._process.traps[number] = words[0]
-        return 0
-
-    async def _wait(self, words: list[str], streams: Streams) -> int:
-        del streams
-        chosen = [job for job in self._jobs if not words or str(job.pid) in words]
-        codes = [await job.wait() for job in chosen]
-        return codes[-1] if words and codes else 0
-
-    async def _exec(self, words: list[str], streams: Streams) -> int:
-        if not words:
-            self._process.streams = streams
-            return 0
-        child = await self._process.child(words, environment=self._exported, streams=streams)
-        raise _Exit(await child.wait())
-
-    async def _eval(self, words: list[str], streams: Streams) -> int:
-        return await self._script(syntax.parse(" ".join(words)), streams)
-
-    async def _true(self, words: list[str], streams: Streams) -> int:
-        del words, streams
-        return 0
-
-    async def _command_v(self, words: list[str], streams: Streams) -> int:
-        if words[:1] != ["-v"]:
-            return await (await self._process.child(words, environment=self._exported, streams=streams)).wait()
-        try:
-            self._process.system.find_program(words[1:], workdir=self._process.workdir, path=self._value("PATH"))
-        except OSError:
-            return NOT_FOUND
-        await streams.stdout.write(f"{words[1]}\n".encode())
-        return 0
-
-
-_BUILTINS: dict[str, Callable[[Shell, list[str], Streams], Awaitable[int]]] = {
-    ":": Shell._true,
-    "exit": Shell._exit,
-    "cd": Shell._cd,
-    "export": Shell._export,
-    "unset": Shell._unset,
-    "set": Shell._set,
-    "shift": Shell._shift,
-    "read": Shell._read,
-    "trap": Shell._trap,
-    "wait": Shell._wait,
-    "exec": Shell._exec,
-    "eval": Shell._eval,
-    "command": Shell._command_v,
-}
 
 
 class _WrittenFile:
+    """A file that output goes to."""
+
     def __init__(self, process: Process, path: str) -> None:
         self._process = process
         self._path = path
@@ -428,6 +324,8 @@ class _WrittenFile:
 
 
 class _Collected:
+    """The output of $(…)."""
+
     def __init__(self) -> None:
         self.data = b""
 

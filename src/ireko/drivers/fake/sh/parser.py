@@ -1,225 +1,44 @@
-"""The toy guest's shell language, a small part of POSIX sh: words, and commands as a tree."""
+"""From words and operators to commands."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-_TOKEN = re.compile(
-    r"(?P<blank>[ \t]+|\\\n|#[^\n]*)"
-    r"|(?P<redirect>[0-9]?(?:>>|>&[0-9]|>|<))"
-    r"|(?P<operator>&&|\|\||[;&|\n(){}])"
-    r"|(?P<word>(?:\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"|\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]*\}|[^\s;&|<>(){}'\"\\])+)",
-    re.DOTALL,
+from ireko.drivers.fake.sh.lexer import Redirection, Token, tokens, word
+from ireko.drivers.fake.sh.syntax import (
+    Chain,
+    Command,
+    For,
+    Group,
+    If,
+    Loop,
+    Piece,
+    Pipeline,
+    Redirect,
+    Script,
+    ShellSyntaxError,
+    Simple,
+    Unfinished,
+    Word,
 )
-_PART = re.compile(
-    r"\\(?P<escaped>.)|'(?P<single>[^']*)'|\"(?P<double>(?:\\.|[^\"\\])*)\"|(?P<bare>[^\\'\"]+)", re.DOTALL
-)
-_EXPANSION = re.compile(
-    r"\$(?:\((?P<command>(?:[^()]|\([^()]*\))*)\)|\{(?P<braced>[^}]*)\}|(?P<name>\w+|[?$#@*!]))|\\(?P<escaped>[$`\"\\\n])"
-)
+
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _KEYWORDS = frozenset({"if", "then", "elif", "else", "fi", "while", "until", "for", "in", "do", "done", "!", "{", "}"})
 
 
-class ShellSyntaxError(Exception):
-    """The text is no sh that this shell knows."""
-
-
-class Unfinished(ShellSyntaxError):
-    """The text ends where more must follow."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A stretch of a word: fixed text, a variable's value, or a command's output. Only what is not quoted is split."""
-
-    text: str = ""
-    variable: str | None = None
-    command: str | None = None
-    quoted: bool = False
-
-
-@dataclass(frozen=True)
-class Word:
-    """Pieces that stand side by side."""
-
-    pieces: tuple[Piece, ...]
-
-    @property
-    def literal(self) -> str | None:
-        """The word when it is one unquoted text, as keywords are."""
-        return self.pieces[0].text if len(self.pieces) == 1 and self._is_bare(self.pieces[0]) else None
-
-    @property
-    def fixed(self) -> str:
-        """The word's text when nothing in it is to be expanded. Raises ShellSyntaxError."""
-        if any(piece.variable is not None or piece.command is not None for piece in self.pieces):
-            raise ShellSyntaxError("an expansion is not allowed here")
-        return "".join(piece.text for piece in self.pieces)
-
-    @staticmethod
-    def _is_bare(piece: Piece) -> bool:
-        return not piece.quoted and piece.variable is None and piece.command is None
-
-
-@dataclass(frozen=True)
-class Redirect:
-    """`operator` is >, >>, < or >&; the target of the last is a number."""
-
-    number: int
-    operator: str
-    target: Word
-
-
-@dataclass(frozen=True)
-class Simple:
-    """Assignments, then a program with its arguments."""
-
-    assignments: tuple[tuple[str, Word], ...] = ()
-    words: tuple[Word, ...] = ()
-    redirects: tuple[Redirect, ...] = ()
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """Commands whose output is the next one's input."""
-
-    commands: tuple[Command, ...]
-    negated: bool = False
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Pipelines joined by && and ||; the first one's operator is empty. `background` is &."""
-
-    links: tuple[tuple[str, Pipeline], ...]
-    background: bool = False
-
-
-@dataclass(frozen=True)
-class Script:
-    """One after the other."""
-
-    chains: tuple[Chain, ...]
-
-
-@dataclass(frozen=True)
-class If:
-    """Conditions with what follows from them, and what else."""
-
-    branches: tuple[tuple[Script, Script], ...]
-    otherwise: Script = Script(())
-
-
-@dataclass(frozen=True)
-class Loop:
-    """While, or until."""
-
-    condition: Script
-    body: Script
-    until: bool = False
-
-
-@dataclass(frozen=True)
-class For:
-    """For each of the words."""
-
-    name: str
-    words: tuple[Word, ...]
-    body: Script
-
-
-@dataclass(frozen=True)
-class Group:
-    """{ … } or, in a shell of its own, ( … )."""
-
-    body: Script
-    apart: bool = False
-
-
-Command = Simple | If | Loop | For | Group
-
-
 def parse(text: str) -> Script:
     """Raises ShellSyntaxError; Unfinished when only the end is missing."""
-    parser = _Parser(_tokens(text))
+    parser = _Parser(tokens(text))
     script = parser.script(frozenset())
     if parser.peek() is not None:
         raise ShellSyntaxError(f"syntax error: unexpected {parser.peek()!r}")
     return script
 
 
-@dataclass(frozen=True)
-class _Redirection:
-    number: int
-    operator: str
-    target: str = ""
-
-
-_Token = str | Word | _Redirection
-
-
-def _tokens(text: str) -> list[_Token]:
-    found: list[_Token] = []
-    place = 0
-    while place < len(text):
-        match = _TOKEN.match(text, place)
-        if match is None:
-            raise Unfinished(f"syntax error: unterminated quoted string: {text[place:]}")
-        place = match.end()
-        if match["redirect"]:
-            found.append(_redirection(match["redirect"]))
-        elif match["operator"]:
-            found.append(match["operator"])
-        elif match["word"]:
-            found.append(word(match["word"]))
-    return found
-
-
-def _redirection(text: str) -> _Redirection:
-    number, sign, target = re.fullmatch(r"([0-9]?)(>>|>&|>|<)([0-9]?)", text).groups()  # type: ignore[union-attr]
-    return _Redirection(int(number or (0 if sign == "<" else 1)), sign, target)
-
-
-def word(text: str) -> Word:
-    """One word with its quotes."""
-    pieces: list[Piece] = []
-    # an expansion may hold quotes and blanks, so it is cut out before they are looked at
-    for match in re.finditer(r"\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]*\}|" + _PART.pattern, text, re.DOTALL):
-        if match["single"] is not None:
-            pieces.append(Piece(match["single"], quoted=True))
-        elif match["escaped"] is not None:
-            pieces.append(Piece(match["escaped"], quoted=True))
-        elif match["double"] is not None:
-            pieces += expansions(match["double"], quoted=True) or [Piece(quoted=True)]
-        else:
-            pieces += expansions(match[0], quoted=False)
-    return Word(tuple(pieces))
-
-
-def expansions(text: str, *, quoted: bool) -> list[Piece]:
-    """Text with its variables and commands."""
-    pieces: list[Piece] = []
-    place = 0
-    for match in _EXPANSION.finditer(text):
-        if match.start() > place:
-            pieces.append(Piece(text[place : match.start()], quoted=quoted))
-        place = match.end()
-        if match["command"] is not None:
-            pieces.append(Piece(command=match["command"], quoted=quoted))
-        elif match["escaped"] is not None:
-            pieces.append(Piece(match["escaped"].replace("\n", ""), quoted=True))
-        else:
-            pieces.append(Piece(variable=match["braced"] or match["name"], quoted=quoted))
-    if place < len(text):
-        pieces.append(Piece(text[place:], quoted=quoted))
-    return pieces
-
-
 @dataclass
 class _Parser:
-    tokens: list[_Token]
+    tokens: list[Token]
     place: int = field(default=0)
 
     def peek(self) -> str | None:
@@ -354,7 +173,7 @@ class _Parser:
         redirects: list[Redirect] = []
         while self.place < len(self.tokens) and not isinstance(token := self.tokens[self.place], str):
             self.place += 1
-            if isinstance(token, _Redirection):
+            if isinstance(token, Redirection):
                 target = Word((Piece(token.target),)) if token.target else self._word()
                 redirects.append(Redirect(token.number, token.operator, target))
             elif not words and (pair := _assignment(token)):
