@@ -1,0 +1,1 @@
+"""Virtual disks, usable alone: no process, no event loop, no hypervisor."""
