@@ -1,0 +1,173 @@
+#define _GNU_SOURCE
+#include "agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define NOT_FOUND 127
+#define NOT_EXECUTABLE 126
+
+extern char **environ;
+
+/* Where complaints go: standard error, or for the main command a pipe to the agent. */
+static int trouble = -1;
+
+/* Does not return; `return fail(...)` tells so to a compiler that does not know. */
+static int fail(int code, const char *what, const char *name, const char *why)
+{
+    char text[512];
+    int length = trouble >= 0 ? snprintf(text, sizeof text, "%d %s \"%s\": %s", code, what, name, why)
+                              : snprintf(text, sizeof text, "ireko-exec: %s \"%s\": %s\n", what, name, why);
+    if (length >= (int)sizeof text)
+        length = sizeof text - 1;
+    write_all(trouble >= 0 ? trouble : STDERR_FILENO, text, length);
+    _exit(code);
+    return code;
+}
+
+/* From the agent's world into the image's. */
+static void enter_image(void)
+{
+    int space = access(SYSTEM_FLAG, F_OK) ? -1 : open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (space >= 0)
+        setns(space, CLONE_NEWNS);
+    else if (!access(ROOT, F_OK) && chroot(ROOT))
+        fail(NOT_EXECUTABLE, "can't enter", ROOT, strerror(errno));
+    chdir("/");
+}
+
+static bool is_number(const char *text)
+{
+    return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+static gid_t find_group(const char *name)
+{
+    struct group *group = getgrnam(name);
+    if (!group && !is_number(name))
+        fail(NOT_EXECUTABLE, "there is no group", name, "not in the image's /etc/group");
+    return group ? group->gr_gid : (gid_t)strtoul(name, NULL, 10);
+}
+
+static void take_groups(const char *name, gid_t group, bool all)
+{
+    if (!all || initgroups(name, group))
+        setgroups(1, &group);
+    if (setgid(group))
+        fail(NOT_EXECUTABLE, "can't become group of", name, strerror(errno));
+}
+
+/* Become USER[:GROUP]; HOME is set when it is not. */
+static void become(char *user)
+{
+    char *group = strchr(user, ':');
+    if (group)
+        *group++ = 0;
+    if (!*user)
+        user = "0";
+    struct passwd *entry = getpwnam(user);
+    if (!entry && is_number(user))
+        entry = getpwuid(strtoul(user, NULL, 10));
+    else if (!entry)
+        fail(NOT_EXECUTABLE, "unable to find user", user, "no matching entries in passwd file");
+    uid_t uid = entry ? entry->pw_uid : (uid_t)strtoul(user, NULL, 10);
+    setenv("HOME", entry && *entry->pw_dir ? entry->pw_dir : "/", 0);
+    bool grouped = group && *group;
+    take_groups(entry ? entry->pw_name : user, grouped ? find_group(group) : entry ? entry->pw_gid : 0, entry && !grouped);
+    if (setuid(uid))
+        fail(NOT_EXECUTABLE, "can't become user", user, strerror(errno));
+}
+
+static void make_folders(const char *path)
+{
+    char text[PATH_MAX];
+    snprintf(text, sizeof text, "%s", path);
+    for (char *slash = text; (slash = strchr(slash + 1, '/'));) {
+        *slash = 0;
+        mkdir(text, 0755);
+        *slash = '/';
+    }
+    mkdir(text, 0755);
+}
+
+static void set_defaults(void)
+{
+    char hostname[256] = "";
+    gethostname(hostname, sizeof hostname - 1);
+    setenv("PATH", DEFAULT_PATH, 0);
+    setenv("HOSTNAME", hostname, 0);
+    if (isatty(STDIN_FILENO))
+        setenv("TERM", "xterm", 0);
+}
+
+/* Take NAME=VALUE words into an empty environment; returns the words after "--". */
+static char **take_environment(char **words)
+{
+    static char *nothing[] = {NULL};
+    environ = nothing;
+    for (; *words && strcmp(*words, "--"); words++)
+        if (strchr(*words, '='))
+            putenv(*words);
+    return *words ? words + 1 : words;
+}
+
+static void lead_session(void)
+{
+    setsid();
+    if (isatty(STDIN_FILENO))
+        ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+}
+
+/* ireko-exec [--main FD] USER WORKDIR [NAME=VALUE ...] -- ARGV... */
+int exec_main(int argc, char **argv)
+{
+    bool is_main = argc > 2 && !strcmp(argv[1], "--main");
+    if (is_main) {
+        trouble = atoi(argv[2]);
+        fcntl(trouble, F_SETFD, FD_CLOEXEC);
+        argv += 2, argc -= 2;
+        lead_session();
+    }
+    if (argc < 5)
+        return fail(NOT_FOUND, "what to run is missing after", argv[0], "USER WORKDIR [NAME=VALUE ...] -- ARGV...");
+    char *workdir = *argv[2] ? argv[2] : "/", **command = take_environment(argv + 3);
+    if (!*command)
+        return fail(NOT_FOUND, "no command after", "--", "nothing to run");
+    set_defaults();
+    enter_image();
+    if (is_main)
+        make_folders(workdir);
+    if (chdir(workdir))
+        fail(NOT_EXECUTABLE, "no such working directory", workdir, strerror(errno));
+    become(argv[1]);
+    execvp(*command, command);
+    return fail(errno == ENOENT || errno == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE, "can't run", *command, strerror(errno));
+}
+
+/* ireko-shell: what the guest channel's sessions run in. */
+int shell_main(int argc, char **argv)
+{
+    (void)argc;
+    argv[0] = "sh";
+    if (!access(SYSTEM_FLAG, F_OK)) {
+        setenv("PATH", STATE "/bin:" DEFAULT_PATH, 1);
+        enter_image();
+        execv("/bin/sh", argv);
+    } else {
+        setenv("PATH", "/bin", 1);
+        execv("/bin/busybox", argv);
+    }
+    return fail(NOT_EXECUTABLE, "can't run", "sh", strerror(errno));
+}
