@@ -17,6 +17,7 @@ from ireko.engine import lookup, machines
 from ireko.engine.context import Context, now
 from ireko.engine.runs import Runs
 from ireko.errors import Conflict, IrekoError
+from ireko.guest.identity import Identity
 from ireko.host import files
 from ireko.model.container import Container, ContainerSpec, Process, RestartPolicy, Status
 from ireko.model.image import Image
@@ -132,6 +133,7 @@ class GuestFiles:
         try:
             image = self._context.database.images[container.image]
             machines.check_chain(self._context, container.parent)
+            Identity.create().save(folder)
             spec = machines.maintenance(self._context, container, image, folder, disk)
             machine = await self._context.driver.start(spec)
             try:

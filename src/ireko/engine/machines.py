@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,9 @@ from pathlib import Path
 from ireko.drivers.base import Disk, MachineSpec, Share, Stdio
 from ireko.engine import mounts, specs
 from ireko.engine.context import Context
-from ireko.errors import Damaged, Unsupported
+from ireko.errors import Damaged, Denied, NoSpace, Unsupported
+from ireko.guest.identity import Identity
+from ireko.guest.seed import Main, Network, Seed, SeedMount
 from ireko.model.container import Container, ContainerSpec, Mount, MountKind, Process
 from ireko.model.image import Image, Layer
 from ireko.model.names import short
@@ -185,6 +188,25 @@ def _check_source(context: Context, mount: Mount) -> None:
         raise Damaged(f"{noun}, mounted at {mount.target}, is not there any more", hint="bring it back, or recreate")
 
 
-def write_seed(container: Container, directory: Path, tags: list[tuple[str, Mount]]) -> None:
-    """Write what the guest needs to know into the container's folder."""
-    raise NotImplementedError
+def write_seed(container: Container, directory: Path, mounted: list[tuple[str, Mount]]) -> None:
+    """Write what the guest needs to know into a folder that has the keys of its channel; `mounted` has tags and mounts.
+
+    Raises NoSpace, Denied.
+    """
+    process = container.process
+    seed = Seed(
+        hostname=hostname(container),
+        machine_id=machine_id(container.id),
+        identity=Identity.load(directory),
+        stdio=stdio(container).value,
+        main=None if container.system else Main(process.argv, process.environment, process.workdir, process.user),
+        network=None if container.spec.network == "none" else Network(mac(container.id)),
+        mounts=[SeedMount(tag, mount.target, mount.read_only) for tag, mount in mounted],
+    )
+    path = directory / _SEED
+    try:
+        path.write_bytes(seed.archive())  # written anew at each start: it need not outlive a power cut
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise NoSpace(f'no space left to write "{path}"', hint="ireko system df") from error
+        raise Denied(f'"{path}" can\'t be written: {error.strerror}') from error
