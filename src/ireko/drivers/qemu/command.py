@@ -1,0 +1,157 @@
+"""QEMU's command line for a machine.
+
+https://www.qemu.org/docs/master/system/invocation.html; the names of ports and disks are those of `docs/guest-interface.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from ireko.drivers.base import Disk, MachineSpec, Share, Stdio
+from ireko.drivers.qemu import files
+from ireko.model.container import PortMapping
+
+PROGRAM = "qemu-system-x86_64"
+_MIB = 1 << 20
+_TRANSLATION_CACHE = 128  # MiB; without a limit one guest's grows to a gigabyte
+_SHUTDOWN_TRACE = "qemu_system_shutdown_request"
+
+
+def arguments(
+    spec: MachineSpec, *, accelerator: str, ports: tuple[PortMapping, ...], monitor: int, program: str = PROGRAM
+) -> list[str]:
+    """The program and its arguments. `ports` have their host ports; `monitor` is the listening descriptor it inherits."""
+    return [
+        program,
+        *_machine(spec, accelerator),
+        *_monitor(monitor),
+        *_boot(spec),
+        *(word for disk in spec.disks for word in _disk(disk)),
+        *(word for share in spec.shares for word in _share(share)),
+        *(_network(spec, ports) if spec.network else ()),
+        *_ports(spec.stdio),
+    ]
+
+
+def node(serial: str, generation: int = 0) -> str:
+    """The name of a disk's block node; each live snapshot puts the next generation on top."""
+    return f"{serial}.{generation}"
+
+
+def device(serial: str) -> str:
+    """The name of a disk's device."""
+    return f"disk-{serial}"
+
+
+def file_node(name: str) -> str:
+    """The name of the node below a block node, that holds the file itself."""
+    return f"{name}.file"
+
+
+def disk_nodes(disk: Disk, generation: int = 0) -> tuple[dict[str, object], dict[str, object]]:
+    """The two block nodes of a disk, the file first, as `-blockdev` and `blockdev-add` take them.
+
+    Writes go through the host's page cache, and to the disk itself when the guest asks for it: as fast as can be and
+    safe against a crash of the host. The parents of a layer are opened by QEMU, from what the layer's header says.
+    """
+    name = node(disk.serial, generation)
+    common: dict[str, object] = {"read-only": True} if disk.read_only else {"auto-read-only": True}
+    if not disk.read_only:
+        common["discard"] = "unmap"
+    file = {"driver": "file", "node-name": file_node(name), "filename": str(disk.path), **common}
+    top = {"driver": disk.format, "node-name": name, "file": file_node(name), **common}
+    if not disk.read_only:
+        top["detect-zeroes"] = "unmap"
+    return file, top
+
+
+def escape(value: str) -> str:
+    """A value for QEMU's comma-separated options."""
+    return value.replace(",", ",,")
+
+
+def _machine(spec: MachineSpec, accelerator: str) -> Iterator[str]:
+    tuning = f",tb-size={_TRANSLATION_CACHE}" if accelerator == "tcg" else ""
+    yield from ("-name", f"guest={escape(spec.id)}")
+    yield from ("-uuid", str(uuid.uuid5(uuid.NAMESPACE_OID, spec.id)))
+    shared = ",memory-backend=memory" if spec.shares else ""
+    yield from ("-machine", f"q35,usb=off,vmport=off,smbus=off,graphics=off{shared}")
+    yield from ("-accel", f"{accelerator}{tuning}", "-cpu", "host" if accelerator == "kvm" else "max,la57=off")
+    yield from ("-smp", str(max(1, math.ceil(spec.cpus))), "-m", f"{math.ceil(spec.memory / _MIB)}M")
+    if spec.shares:
+        yield from ("-object", f"memory-backend-memfd,id=memory,size={math.ceil(spec.memory / _MIB)}M,share=on")
+    yield from ("-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc")
+    yield from ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
+    # tells afterwards, even when nobody watched, who ended the machine
+    yield from ("-trace", f"enable={_SHUTDOWN_TRACE}")
+    if spec.stdio is not Stdio.CONSOLE:
+        yield "-no-reboot"  # a command's machine runs once; a kernel that panics ends it
+
+
+def _monitor(descriptor: int) -> Iterator[str]:
+    yield from ("-chardev", f"socket,id=monitor,fd={descriptor},server=on,wait=off")
+    yield from ("-mon", "chardev=monitor,mode=control")
+
+
+def _boot(spec: MachineSpec) -> Iterator[str]:
+    if spec.kernel is not None:
+        yield from ("-kernel", str(spec.kernel))
+        if spec.initrd is not None:
+            yield from ("-initrd", str(spec.initrd))
+        if spec.append:
+            yield from ("-append", spec.append)
+
+
+def _disk(disk: Disk) -> Iterator[str]:
+    for options in disk_nodes(disk):
+        yield from ("-blockdev", json.dumps(options, ensure_ascii=False))
+    first = ",bootindex=1" if disk.serial == "root" else ""
+    # enospc: when the host's disk is full the guest is paused, and told of no error
+    errors = "" if disk.read_only else ",werror=enospc"
+    where = f"drive={node(disk.serial)},id={device(disk.serial)},serial={disk.serial}"
+    yield from ("-device", f"virtio-blk-pci,{where}{errors}{first}")
+
+
+def _share(share: Share) -> Iterator[str]:
+    yield from ("-chardev", f"socket,id={share.tag},path={files.share_socket(share.tag)}")
+    yield from ("-device", f"vhost-user-fs-pci,chardev={share.tag},tag={share.tag},queue-size=1024")
+
+
+def _network(spec: MachineSpec, ports: tuple[PortMapping, ...]) -> Iterator[str]:
+    rules = "".join(f",hostfwd={p.protocol}:{p.host_ip}:{p.host_port}-:{p.port}" for p in ports)
+    yield from ("-netdev", f"user,id=net{rules}")
+    mac = f",mac={spec.mac}" if spec.mac else ""
+    yield from ("-device", f"virtio-net-pci,netdev=net,romfile={mac}")
+
+
+def _ports(stdio: Stdio) -> Iterator[str]:
+    """The serial line and the named ports; what is appended to belongs to all runs, the rest to this one."""
+    kept = f"logfile={files.STDOUT},logappend=on"
+    terminal = f"socket,id=terminal,path={files.TERMINAL},server=on,wait=off,{kept}"
+    if stdio is Stdio.CONSOLE:
+        yield from ("-chardev", terminal, "-serial", "chardev:terminal")
+    else:
+        yield from ("-chardev", f"file,id=serial,path={files.CONSOLE}", "-serial", "chardev:serial")
+    yield from ("-device", "virtio-serial-pci,id=ports")
+    if stdio is Stdio.TTY:
+        yield from ("-chardev", terminal, "-device", "virtconsole,chardev=terminal,name=ireko.tty")
+    yield from _port("ssh", f"socket,id=ssh,path={files.CHANNEL},server=on,wait=off")
+    yield from _port("ctl", f"file,id=ctl,path={files.EVENTS},append=on")
+    if stdio in {Stdio.PIPES, Stdio.STDIN}:
+        yield from _port("stdout", f"file,id=stdout,path={files.STDOUT},append=on")
+        yield from _port("stderr", f"file,id=stderr,path={files.STDERR},append=on")
+
+
+def _port(name: str, chardev: str) -> Iterator[str]:
+    yield from ("-chardev", chardev, "-device", f"virtserialport,chardev={name},name=ireko.{name}")
+
+
+def switched_disk(serial: str, path: Path, *, disk_format: str, generation: int) -> tuple[dict[str, object], ...]:
+    """The block nodes of a leaf that goes on top of what a running machine writes to."""
+    file, top = disk_nodes(Disk(serial, path, disk_format), generation)
+    # the parent is open already: QEMU puts this on top of it and must not open it once more
+    return file, {**top, "backing": None}

@@ -1,0 +1,123 @@
+"""Which accelerator really works: seen by running something under it, and remembered until the host changes.
+
+A device file proves nothing: where KVM runs inside a virtual machine without the processor's help, guests may hang or
+crawl. So a machine boots its firmware and a sector that ends it, within a limit that working hardware needs a tenth of.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ireko.errors import ProgramFailed, TimedOut
+from ireko.host import process
+
+_LIMIT = 2.0  # seconds
+_DISK = 1 << 20  # the firmware reads no disk that is smaller than a cylinder
+_PORT = 0xF4
+_VALUE = 0x10
+_EXIT_CODE = _VALUE << 1 | 1  # what isa-debug-exit makes of it
+# mov dx, PORT; mov al, VALUE; out dx, al; again: hlt; jmp again
+_CODE = bytes([0xBA, _PORT, 0x00, 0xB0, _VALUE, 0xEE, 0xF4, 0xEB, 0xFD])
+_DEVICE = Path("/dev/kvm")
+_MEMORY_NAME = "accelerator.json"
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """`name` is what QEMU calls it; `reason` says why it is not a better one, "" when there is none; `hint` what to do."""
+
+    name: str
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class _Memory:
+    host: str
+    accelerator: Accelerator
+
+
+async def choose(program: str, version: str, *, state: Path) -> Accelerator:
+    """The best accelerator that works; remembered in the folder `state`."""
+    host = _fingerprint(version)
+    path = state / _MEMORY_NAME
+    if (remembered := _recall(path)) is not None and remembered.host == host:
+        return remembered.accelerator
+    chosen = await _try_all(program, state)
+    path.write_bytes(msgspec.json.encode(_Memory(host, chosen)))
+    return chosen
+
+
+def _fingerprint(version: str) -> str:
+    """What can change the answer."""
+    return "|".join((version, platform.release(), boot_id(), _device_state(), str(os.geteuid())))
+
+
+def boot_id() -> str:
+    """What the kernel calls this boot of the host; "" where it can't be asked."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _device_state() -> str:
+    if not _DEVICE.exists():
+        return "missing"
+    return "allowed" if os.access(_DEVICE, os.R_OK | os.W_OK) else "denied"
+
+
+def _recall(path: Path) -> _Memory | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Memory)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+async def _try_all(program: str, state: Path) -> Accelerator:
+    match _device_state():
+        case "missing":
+            return Accelerator(
+                "tcg",
+                "this host has no /dev/kvm",
+                "turn on virtualisation in its firmware (in the hypervisor's settings when it is a virtual machine), "
+                "then: modprobe kvm_intel || modprobe kvm_amd",
+            )
+        case "denied":
+            return Accelerator("tcg", "you may not open /dev/kvm", "sudo usermod -aG kvm $USER, then log in again")
+    reason = await _try_kvm(program, state)
+    if not reason:
+        return Accelerator("kvm")
+    return Accelerator("tcg", reason, "nested virtualisation has to be turned on in the hypervisor below this host")
+
+
+async def _try_kvm(program: str, state: Path) -> str:
+    """Why KVM does not work; "" when it does."""
+    disk = state / "probe.img"
+    disk.write_bytes(_CODE.ljust(510, b"\0") + b"\x55\xaa" + bytes(_DISK - 512))
+    try:
+        await process.run(*_arguments(program, disk), timeout=_LIMIT)
+    except TimedOut:
+        return f"/dev/kvm is there, but a guest that needs a tenth of a second hangs for more than {_LIMIT:g}"
+    except ProgramFailed as error:
+        if error.exit_code == _EXIT_CODE:
+            return ""
+        return f"/dev/kvm is there, but does not work: {error.message}"
+    finally:
+        disk.unlink(missing_ok=True)
+    return "/dev/kvm is there, but a guest ended before it began"
+
+
+def _arguments(program: str, disk: Path) -> tuple[str | Path, ...]:
+    drive = f"if=none,id=disk,format=raw,readonly=on,file={disk}".replace(",,", ",")
+    return (
+        *(program, "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "32M"),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-drive", drive, "-device", "virtio-blk-pci,drive=disk"),
+        *("-device", f"isa-debug-exit,iobase={_PORT:#x},iosize=4"),
+    )
