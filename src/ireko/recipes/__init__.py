@@ -1,0 +1,1 @@
+"""Recipes: images made from Debian's packages, without root and without an image from the internet."""
