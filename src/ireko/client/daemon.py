@@ -79,9 +79,9 @@ def _turned_away(process: subprocess.Popen[bytes], log: Path) -> bool:
         ) from None
     if code == _ROOT_TAKEN:
         return False
-    last = _tail(log).splitlines()[-1:] or ["it said nothing"]
+    said = [line for line in _tail(log).splitlines() if not line.startswith("hint:")] or ["it said nothing"]
     raise Unavailable(
-        f"the daemon did not start (exit code {code}): {last[0]}",
+        f"the daemon did not start (exit code {code}): {said[-1]}",
         details=_tail(log),
         hint=f"the whole story is in {log}",
     )

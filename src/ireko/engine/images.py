@@ -7,11 +7,12 @@ from datetime import datetime
 
 from ireko.engine import layers, lookup
 from ireko.engine.context import Context
-from ireko.engine.make import Maker, Progress, RecipeSummary
+from ireko.engine.make import Maker
 from ireko.errors import Conflict
 from ireko.model.container import Container
 from ireko.model.image import Image, Layer
 from ireko.model.names import Reference, short
+from ireko.model.recipe import Progress, RecipeSummary
 
 _MISSING = "<missing>"
 

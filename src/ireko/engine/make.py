@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,32 +12,9 @@ from ireko.engine import layers
 from ireko.engine.context import Context, now
 from ireko.errors import NotFound
 from ireko.host import files
-from ireko.model.image import Boot, History, Image, ImageConfig, with_id
+from ireko.model.image import Boot, History, Image, with_id
 from ireko.model.names import Reference, new_id
-
-Progress = Callable[[str, int | None, int | None], None]
-"""Called with what is being done, how much of it is done and how much there is (None: not known)."""
-
-
-@dataclass(frozen=True)
-class RecipeSummary:
-    """A built-in recipe. The first reference is the one its image is best known by."""
-
-    name: str
-    description: str
-    references: tuple[Reference, ...]
-
-
-@dataclass(frozen=True)
-class Built:
-    """What a recipe made, in its work folder. `disk` is in the driver's native format; no kernel: firmware boots it."""
-
-    disk: Path
-    config: ImageConfig
-    references: tuple[Reference, ...]
-    kernel: Path | None = None
-    initrd: Path | None = None
-    append: str = ""
+from ireko.model.recipe import Built, Progress, RecipeSummary
 
 
 class RecipeBook(Protocol):

@@ -42,6 +42,39 @@ def version(report: HostReport, abilities: Abilities) -> dict[str, Any]:
     }
 
 
+_INFO: dict[str, Any] = {
+    "MemoryLimit": True,
+    "SwapLimit": False,
+    "CpuCfsPeriod": False,
+    "CpuCfsQuota": False,
+    "PidsLimit": False,
+    "IPv4Forwarding": True,
+    "Debug": False,
+    "NFd": 0,
+    "NGoroutines": 0,
+    "NEventsListener": 0,
+    "IndexServerAddress": "",
+    "RegistryConfig": None,
+    "GenericResources": None,
+    "HttpProxy": "",
+    "HttpsProxy": "",
+    "NoProxy": "",
+    "Labels": [],
+    "ExperimentalBuild": False,
+    "LiveRestoreEnabled": True,
+    "Isolation": "",
+    "InitBinary": "",
+    "LoggingDriver": "json-file",
+    "CgroupDriver": "none",
+    "OSType": "linux",
+    "DefaultRuntime": "ireko",
+    "SecurityOptions": ["name=machine"],
+    "Swarm": {"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False, "Error": ""},
+    "Plugins": {"Volume": ["local"], "Network": ["user", "null"], "Authorization": None, "Log": ["json-file"]},
+}
+"""What is the same on every host, of docker's answer to `info`."""
+
+
 def info(
     containers: Iterable[Container], *, images: int, report: HostReport, abilities: Abilities, root: Path, facts: Facts
 ) -> dict[str, Any]:
@@ -49,6 +82,7 @@ def info(
     count = Counter(container.status for container in containers)
     running, paused = count[Status.RUNNING], count[Status.PAUSED]
     return {
+        **_INFO,
         "ID": str(uuid.uuid5(uuid.NAMESPACE_URL, root.as_uri())),
         "Containers": count.total(),
         "ContainersRunning": running,
@@ -57,44 +91,16 @@ def info(
         "Images": images,
         "Driver": abilities.disk_format,
         "DriverStatus": [["Hypervisor", f"{abilities.name} {report.version}"], ["Accelerator", report.accelerator]],
-        "Plugins": {"Volume": ["local"], "Network": ["user", "null"], "Authorization": None, "Log": ["json-file"]},
-        "MemoryLimit": True,
-        "SwapLimit": False,
-        "CpuCfsPeriod": False,
-        "CpuCfsQuota": False,
-        "PidsLimit": False,
-        "IPv4Forwarding": True,
-        "Debug": False,
-        "NFd": 0,
-        "NGoroutines": 0,
         "SystemTime": facts.time,
-        "LoggingDriver": "json-file",
-        "CgroupDriver": "none",
-        "NEventsListener": 0,
         "KernelVersion": platform.release(),
         "OperatingSystem": facts.operating_system,
-        "OSType": "linux",
         "Architecture": platform.machine(),
         "NCPU": facts.processors,
         "MemTotal": facts.memory,
-        "IndexServerAddress": "",
-        "RegistryConfig": None,
-        "GenericResources": None,
         "DockerRootDir": str(root),
-        "HttpProxy": "",
-        "HttpsProxy": "",
-        "NoProxy": "",
         "Name": platform.node(),
-        "Labels": [],
-        "ExperimentalBuild": False,
         "ServerVersion": __version__,
         "Runtimes": {"ireko": {"path": abilities.name}},
-        "DefaultRuntime": "ireko",
-        "Swarm": {"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False, "Error": ""},
-        "LiveRestoreEnabled": True,
-        "Isolation": "",
-        "InitBinary": "",
-        "SecurityOptions": ["name=machine"],
         "Warnings": [f"WARNING: {each.name}: {each.found}" for each in report.findings if each.level is not Level.OK],
     }
 

@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ireko.drivers.fake.disks import FORMAT, DiskFile, Node
 from ireko.errors import NotFound
 from ireko.model.image import GIB, MIB, ImageConfig
 from ireko.model.names import Reference
+from ireko.model.recipe import Built, Progress, RecipeSummary
 
 _FOLDERS = ("bin", "dev", "etc", "home", "proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var")
 _MADE = 1_704_067_200  # the first second of 2024: what a container changes is newer
 _USERS = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 
 
-@dataclass(frozen=True)
-class FakeSummary:
-    """See ireko.engine.make.RecipeSummary."""
-
-    name: str
-    description: str
-    references: tuple[Reference, ...]
-
-
-@dataclass(frozen=True)
-class FakeBuilt:
-    """See ireko.engine.make.Built."""
-
-    disk: Path
-    config: ImageConfig
-    references: tuple[Reference, ...]
-    kernel: Path | None = None
-    initrd: Path | None = None
-    append: str = ""
-
-
-_NANO = FakeSummary("nano", "a toy guest that runs one command", (Reference("nano"),))
-_DEBIAN = FakeSummary("debian", "a toy guest that runs a system", (Reference("debian"), Reference("debian", "12")))
+_NANO = RecipeSummary("nano", "a toy guest that runs one command", (Reference("nano"),))
+_DEBIAN = RecipeSummary("debian", "a toy guest that runs a system", (Reference("debian"), Reference("debian", "12")))
 _CONFIGS = {
     "nano": ImageConfig(command=("/bin/sh",), memory=128 * MIB),
     "debian": ImageConfig(init="/sbin/init", memory=512 * MIB),
@@ -49,7 +27,7 @@ _CONFIGS = {
 class FakeBook:
     """The recipes `nano` and `debian`."""
 
-    def summaries(self) -> list[FakeSummary]:
+    def summaries(self) -> list[RecipeSummary]:
         """The built-in recipes."""
         return [_NANO, _DEBIAN]
 
@@ -60,8 +38,8 @@ class FakeBook:
         *,
         workdir: Path,
         cache: Path,
-        progress: Callable[[str, int | None, int | None], None],
-    ) -> FakeBuilt:
+        progress: Progress,
+    ) -> Built:
         """Make a base disk with a few files, and a kernel that is none. Raises NotFound."""
         del source, cache
         summary = next((each for each in self.summaries() if each.name == name), None)
@@ -73,7 +51,7 @@ class FakeBook:
         kernel.write_bytes(b"fake kernel")
         initrd.write_bytes(b"fake initrd")
         progress("disk", 1, 1)
-        return FakeBuilt(disk, _CONFIGS[name], summary.references, kernel, initrd, "console=ttyS0")
+        return Built(disk, _CONFIGS[name], summary.references, kernel, initrd, "console=ttyS0")
 
 
 def base_disk(path: Path, name: str = "nano") -> Path:
