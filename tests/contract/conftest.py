@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import itertools
 import secrets
-import tarfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ from ireko.drivers.base import Command, Disk, Driver, Ended, Machine, MachineSpe
 from ireko.drivers.fake import FakeDriver, FakeHost
 from ireko.drivers.fake.book import base_disk
 from ireko.guest.identity import Identity
+from ireko.guest.seed import Main, Seed
 from ireko.model.container import PortMapping
 from ireko.model.image import GIB, MIB
 
@@ -76,8 +75,11 @@ class Bench:
         name = f"box{next(self._numbers)}"
         directory = self.folder / name
         directory.mkdir(mode=0o700)
-        Identity.create().save(directory)
-        write_seed(directory, name, argv, stdio, environment, workdir, user)
+        identity = Identity.create()
+        identity.save(directory)
+        main = Main(argv, environment, workdir, user)
+        seed = Seed(name, "0" * 32, identity, stdio.value, main)
+        (directory / "seed.tar").write_bytes(seed.archive())
         return MachineSpec(
             id=secrets.token_hex(32),
             name=name,
@@ -158,32 +160,6 @@ class Bench:
             str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
             for path in sorted(folder.rglob("*"))
         }
-
-
-def write_seed(
-    directory: Path,
-    name: str,
-    argv: tuple[str, ...],
-    stdio: Stdio,
-    environment: tuple[str, ...],
-    workdir: str,
-    user: str,
-) -> None:
-    exports = "".join(f"export {_quoted(entry)}\n" for entry in environment)
-    command = (
-        f"workdir={_quoted(workdir)}\nuser={_quoted(user)}\nset -- {' '.join(map(_quoted, argv))}\n"
-        f"environment={_quoted(exports)}\n"
-    )
-    with tarfile.open(directory / "seed.tar", "w") as archive:
-        for member, text in {"hostname": name, "stdio": stdio.value, "command": command, "mounts": ""}.items():
-            data = text.encode()
-            info = tarfile.TarInfo(member)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
 
 
 @pytest.fixture(params=DRIVERS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shlex
 import struct
 import tarfile
 from collections.abc import Iterable, Sequence
@@ -59,7 +58,7 @@ class Seed:
     mounts: Iterable[SeedMount] = ()
 
     def archive(self) -> bytes:
-        """The archive: the same seed gives the same bytes."""
+        """The archive."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for name, data in self._files().items():
@@ -82,17 +81,11 @@ class Seed:
             ),
         }
         if self.main is not None:
-            files["command"] = command_script(self.main)
+            files["command"] = _words(self.main.argv)
+            files["environment"] = _words(self.main.environment)
+            files["workdir"] = _text(self.main.workdir)
+            files["user"] = _text(self.main.user)
         return files
-
-
-def command_script(main: Main) -> bytes:
-    """The POSIX shell script that sets what the main command is, every word quoted."""
-    exports = "".join(f"export {shlex.quote(entry)}\n" for entry in main.environment)
-    return _text(
-        f"workdir={shlex.quote(main.workdir)}\nuser={shlex.quote(main.user)}\n"
-        f"set -- {shlex.join(main.argv)}\nenvironment={shlex.quote(exports)}"
-    )
 
 
 def dropbear_key(key: Ed25519PrivateKey) -> bytes:
@@ -118,3 +111,7 @@ def _network(network: Network) -> bytes:
 
 def _text(line: str) -> bytes:
     return f"{line}\n".encode(errors="surrogateescape")
+
+
+def _words(words: Sequence[str]) -> bytes:
+    return b"".join(word.encode(errors="surrogateescape") + b"\0" for word in words)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,8 +12,10 @@ from ireko.drivers.base import Command, Disk, Ended, MachineSpec, MachineState, 
 from ireko.drivers.fake import FakeBook, FakeDriver, FakeHost, FakeMachine
 from ireko.drivers.fake.book import base_disk
 from ireko.errors import Conflict, GuestFailed, IrekoError, NoSpace, NotFound, TimedOut
+from ireko.guest.identity import Identity
+from ireko.guest.seed import Main, Seed, SeedMount
 
-COMMAND = "workdir=''\nuser=''\nset -- {}\nenvironment=''\n"
+SLEEP = ("sleep", "1000")
 
 
 class Killed(BaseException):
@@ -42,20 +42,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def machine_spec(folder: Path, command: str = "'sleep' '1000'", *, mounts: str = "", volumes: int = 0) -> MachineSpec:
+def machine_spec(folder: Path, command: tuple[str, ...] = SLEEP, *, mounts: tuple[SeedMount, ...] = ()) -> MachineSpec:
     """A machine on a fresh layer; without a command, a system."""
     directory = folder / "box"
     directory.mkdir()
     disk = directory / "disk.fake"
     FakeDriver(FakeHost()).disks.create(disk, parent=folder / "base.fake", capacity=1 << 30)
-    files = {"hostname": "box", "stdio": "pipes", "mounts": mounts}
-    if command:
-        files["command"] = COMMAND.format(command)
-    with tarfile.open(directory / "seed.tar", "w") as archive:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text)
-            archive.addfile(member, io.BytesIO(text.encode()))
+    main = Main(command) if command else None
+    seed = Seed("box", "0" * 32, Identity.create(), "pipes", main, mounts=mounts)
+    (directory / "seed.tar").write_bytes(seed.archive())
     return MachineSpec(
         id="id",
         name="box",
@@ -65,7 +60,7 @@ def machine_spec(folder: Path, command: str = "'sleep' '1000'", *, mounts: str =
         disks=(
             Disk("root", disk, "fake"),
             Disk("seed", directory / "seed.tar", "raw", read_only=True),
-            *(Disk(f"vol-{n}", folder / f"vol{n}.raw", "raw") for n in range(volumes)),
+            *(Disk(each.tag, folder / f"{each.tag}.raw", "raw") for each in mounts if each.tag != "vol-7"),
         ),
         stdio=Stdio.PIPES if command else Stdio.CONSOLE,
     )
@@ -237,7 +232,7 @@ async def console(machine: FakeMachine, wanted: str) -> str:
 
 @pytest.mark.parametrize("ask", ["poweroff", "button"])
 async def test_a_system_has_a_console_and_powers_off(folder: Path, driver: FakeDriver, ask: str) -> None:
-    machine = await driver.start(machine_spec(folder, ""))
+    machine = await driver.start(machine_spec(folder, ()))
     assert isinstance(machine, FakeMachine)
     await console(machine, "Welcome to box!\r\n# ")
     await machine.write_terminal(b"whoami; exit\r")
@@ -253,17 +248,17 @@ async def test_a_system_has_a_console_and_powers_off(folder: Path, driver: FakeD
 
 
 async def test_volumes_outlive_machines(folder: Path, driver: FakeDriver) -> None:
-    await driver.format_volume(folder / "vol0.raw", 1 << 30)
-    spec = machine_spec(folder, "'sh' '-c' 'cat /data/n; echo x >> /data/n'", mounts="vol-0\t/data\trw\n", volumes=1)
+    await driver.format_volume(folder / "vol-0.raw", 1 << 30)
+    spec = machine_spec(folder, ("sh", "-c", "cat /data/n; echo x >> /data/n"), mounts=(SeedMount("vol-0", "/data"),))
     for _ in range(3):
         machine = await driver.start(spec)
         assert (await machine.ended()).clean
     assert (folder / "box" / "stdout.log").read_text() == "x\n" + "x\nx\n"
-    assert driver.disks.untouched(folder / "vol0.raw") is False
+    assert driver.disks.untouched(folder / "vol-0.raw") is False
 
 
 async def test_a_seed_that_asks_for_a_disk_that_is_not_there(folder: Path, driver: FakeDriver) -> None:
-    machine = await driver.start(machine_spec(folder, mounts="vol-7\t/data\trw\n"))
+    machine = await driver.start(machine_spec(folder, mounts=(SeedMount("vol-7", "/data"),)))
     assert (await machine.ended()).exit_code is None
     assert "vol-7" in (await machine.ended()).reason
 

@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ireko.drivers.fake.sh.parser import parse
-from ireko.drivers.fake.sh.syntax import ShellSyntaxError, Simple
-
 _COMMAND, _HOSTNAME, _STDIO, _MOUNTS = "command", "hostname", "stdio", "mounts"
 
 
@@ -54,34 +51,28 @@ def read(path: Path) -> SeedContent:
         return SeedContent(
             hostname=texts.get(_HOSTNAME, "").strip() or "localhost",
             stdio=texts.get(_STDIO, "").strip(),
-            command=parse_command(texts[_COMMAND]) if _COMMAND in texts else None,
+            command=_command(texts),
             mounts=tuple(_mounts(texts.get(_MOUNTS, ""))),
         )
-    except (OSError, tarfile.TarError, ValueError, ShellSyntaxError) as error:
+    except (OSError, tarfile.TarError, ValueError) as error:
         raise NoSeed(f"the seed can't be read: {error}") from error
 
 
-def parse_command(text: str) -> Command:
-    """What the script sets: `workdir`, `user`, the arguments, and `environment`, itself a script of exports."""
-    variables: dict[str, str] = {}
-    argv: tuple[str, ...] = ()
-    for command in _simple_commands(text):
-        variables.update((name, value.fixed) for name, value in command.assignments)
-        words = tuple(word.fixed for word in command.words)
-        if words[:2] == ("set", "--"):
-            argv = words[2:]
-    exports = [word.fixed for each in _simple_commands(variables.get("environment", "")) for word in each.words[1:]]
-    environment = {name: value for name, _, value in (each.partition("=") for each in exports)}
-    return Command(argv, environment, variables.get("workdir", ""), variables.get("user", ""))
+def _command(texts: dict[str, str]) -> Command | None:
+    if _COMMAND not in texts:
+        return None
+    entries = (entry.partition("=") for entry in _words(texts.get("environment", "")))
+    return Command(
+        argv=_words(texts[_COMMAND]),
+        environment={name: value for name, _, value in entries},
+        workdir=texts.get("workdir", "").removesuffix("\n"),
+        user=texts.get("user", "").removesuffix("\n"),
+    )
 
 
-def _simple_commands(text: str) -> Iterator[Simple]:
-    for chain in parse(text).chains:
-        for _, pipeline in chain.links:
-            for command in pipeline.commands:
-                if not isinstance(command, Simple):
-                    raise ShellSyntaxError("only assignments, set and export are allowed in a seed")
-                yield command
+def _words(text: str) -> tuple[str, ...]:
+    """What ends with a NUL each."""
+    return tuple(text.split("\0")[:-1])
 
 
 def _mounts(text: str) -> Iterator[SeedMount]:

@@ -29,6 +29,7 @@ _Noreturn void give_up(const char *format, ...);                /* "error ...", 
 bool unpack_seed(const char *device);
 bool seed_has(const char *name);
 char *seed_text(const char *name);                              /* NULL: no such file; ends without a line break */
+char **seed_words(const char *name);                            /* what ends with a NUL each; none: no such file */
 
 /* network.c */
 void set_up_network(void);
@@ -50,6 +51,7 @@ _Noreturn void run_system(void);
 _Noreturn void power_off(void);
 
 /* exec.c and words.c: what the guest channel's sessions can call */
+_Noreturn void become_command(int trouble);                     /* in a child; complains to this end of a pipe: "CODE TEXT" */
 int exec_main(int argc, char **argv);
 int shell_main(int argc, char **argv);
 int root_main(void);
@@ -60,7 +62,7 @@ void show_words(bool system);                                   /* make them see
 
 /* files.c */
 bool write_file(const char *path, const char *text, mode_t mode);
-char *read_file(const char *path);                              /* NULL when it can't be read; to be freed */
+char *read_file(const char *path, size_t *size);                /* NULL: it can't be read; ends with a NUL; size may be NULL */
 bool copy_file(const char *from, const char *to, mode_t mode);
 bool write_all(int fd, const char *data, size_t size);
 

@@ -71,10 +71,9 @@ static struct streams open_streams(void)
     return streams;
 }
 
-/* The command's process: a shell of ours reads what to do, and becomes ireko-exec. `trouble` is where that complains. */
+/* The command's process. `trouble` is where it complains when it can't be started. */
 static pid_t start(const struct streams *streams, int trouble)
 {
-    char number[16];
     pid_t child = fork();
     if (child)
         return child;
@@ -84,11 +83,7 @@ static pid_t start(const struct streams *streams, int trouble)
     dup2(streams->input, STDIN_FILENO);
     dup2(streams->output, STDOUT_FILENO);
     dup2(streams->error, STDERR_FILENO);
-    fcntl(trouble, F_SETFD, 0);
-    snprintf(number, sizeof number, "%d", trouble);
-    char *environment[] = {"PATH=/bin", streams->terminal ? "TERM=xterm" : NULL, NULL};
-    execle("/bin/busybox", "sh", "/bin/ireko-main", number, NULL, environment);
-    _exit(127);
+    become_command(trouble);
     return 0;
 }
 
@@ -119,7 +114,7 @@ static bool reap(pid_t command, int *status)
     return found;
 }
 
-/* What came over the pipe from ireko-exec: nothing, or "CODE TEXT". */
+/* What came over the pipe from the command's process: nothing, or "CODE TEXT". */
 static bool started(int trouble, pid_t command)
 {
     char text[512];

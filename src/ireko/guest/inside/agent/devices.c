@@ -59,7 +59,7 @@ static void load_module(const char *name)
 
 void load_modules(const char *list)
 {
-    char *names = read_file(list), *rest = names;
+    char *names = read_file(list, NULL), *rest = names;
     for (char *name; names && (name = strsep(&rest, "\n"));)
         if (*name)
             load_module(name);
@@ -121,7 +121,7 @@ static bool is_root_partition(const char *disk, const char *partition)
 {
     char path[512];
     snprintf(path, sizeof path, DISKS "/%s/%s/uevent", disk, partition);
-    char *text = read_file(path);
+    char *text = read_file(path, NULL);
     bool is = text && strstr(text, "\nPARTNAME=root\n");
     free(text);
     return is;

@@ -112,15 +112,13 @@ static void set_defaults(void)
         setenv("TERM", "xterm", 0);
 }
 
-/* Take NAME=VALUE words into an empty environment; returns the words after "--". */
-static char **take_environment(char **words)
+static void take_environment(char **entries)
 {
     static char *nothing[] = {NULL};
     environ = nothing;
-    for (; *words && strcmp(*words, "--"); words++)
-        if (strchr(*words, '='))
-            putenv(*words);
-    return *words ? words + 1 : words;
+    for (; *entries; entries++)
+        if (strchr(*entries, '='))
+            putenv(*entries);
 }
 
 static void lead_session(void)
@@ -130,30 +128,44 @@ static void lead_session(void)
         ioctl(STDIN_FILENO, TIOCSCTTY, 0);
 }
 
-/* ireko-exec [--main FD] USER WORKDIR [NAME=VALUE ...] -- ARGV... */
-int exec_main(int argc, char **argv)
+static int become_program(char *user, const char *workdir, char **environment, char **command)
 {
-    bool is_main = argc > 2 && !strcmp(argv[1], "--main");
-    if (is_main) {
-        trouble = atoi(argv[2]);
-        fcntl(trouble, F_SETFD, FD_CLOEXEC);
-        argv += 2, argc -= 2;
-        lead_session();
-    }
-    if (argc < 5)
-        return fail(NOT_FOUND, "what to run is missing after", argv[0], "USER WORKDIR [NAME=VALUE ...] -- ARGV...");
-    char *workdir = *argv[2] ? argv[2] : "/", **command = take_environment(argv + 3);
-    if (!*command)
-        return fail(NOT_FOUND, "no command after", "--", "nothing to run");
+    if (!*workdir)
+        workdir = "/";
+    take_environment(environment);
     set_defaults();
     enter_image();
-    if (is_main)
+    if (trouble >= 0)
         make_folders(workdir);
     if (chdir(workdir))
-        fail(NOT_EXECUTABLE, "no such working directory", workdir, strerror(errno));
-    become(argv[1]);
+        return fail(NOT_EXECUTABLE, "no such working directory", workdir, strerror(errno));
+    become(user);
     execvp(*command, command);
     return fail(errno == ENOENT || errno == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE, "can't run", *command, strerror(errno));
+}
+
+void become_command(int trouble_end)
+{
+    char *user = seed_text("user"), *workdir = seed_text("workdir");
+    char **environment = seed_words("environment"), **command = seed_words("command");
+    trouble = trouble_end;
+    lead_session();
+    if (!*command)
+        fail(NOT_FOUND, "there is nothing to run in", "command", "the seed's file is empty");
+    become_program(user ? user : "", workdir ? workdir : "", environment, command);
+    _exit(NOT_EXECUTABLE);
+}
+
+/* ireko-exec USER WORKDIR [NAME=VALUE ...] -- ARGV... */
+int exec_main(int argc, char **argv)
+{
+    int end = 3;
+    while (end < argc && strcmp(argv[end], "--"))
+        end++;
+    if (end + 1 >= argc)
+        return fail(NOT_FOUND, "what to run is missing after", argv[0], "USER WORKDIR [NAME=VALUE ...] -- ARGV...");
+    argv[end] = NULL;
+    return become_program(argv[1], argv[2], argv + 3, argv + end + 1);
 }
 
 /* ireko-shell: what the guest channel's sessions run in. */

@@ -30,7 +30,7 @@ bool write_file(const char *path, const char *text, mode_t mode)
     return done;
 }
 
-char *read_file(const char *path)
+char *read_file(const char *path, size_t *length)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -47,6 +47,8 @@ char *read_file(const char *path)
     }
     close(fd);
     text[size] = 0;
+    if (length)
+        *length = size;
     return text;
 }
 

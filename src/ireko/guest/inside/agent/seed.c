@@ -62,9 +62,23 @@ char *seed_text(const char *name)
 {
     char path[256];
     seed_path(name, path, sizeof path);
-    char *text = read_file(path);
+    char *text = read_file(path, NULL);
     size_t length = text ? strlen(text) : 0;
     while (length && text[length - 1] == '\n')
         text[--length] = 0;
     return text;
+}
+
+char **seed_words(const char *name)
+{
+    char path[256];
+    size_t size = 0, count = 0;
+    seed_path(name, path, sizeof path);
+    char *text = read_file(path, &size);
+    for (size_t at = 0; at < size; at++)
+        count += !text[at];
+    char **words = calloc(count + 1, sizeof *words), *next = text;
+    for (size_t n = 0; n < count; n++, next += strlen(next) + 1)
+        words[n] = next;
+    return words;
 }

@@ -17,7 +17,7 @@ static bool in_system(void)
 
 static pid_t main_process(void)
 {
-    char *text = read_file(MAIN_PID);
+    char *text = read_file(MAIN_PID, NULL);
     pid_t process = text ? atoi(text) : 0;
     free(text);
     return process;
