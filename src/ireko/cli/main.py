@@ -14,6 +14,8 @@ from ireko.cli.exit import report
 from ireko.cli.group import VerbGroup
 from ireko.cli.session import Session, pass_session
 
+_COMPLETE = "_IREKO_COMPLETE"
+
 
 @click.group(
     "ireko",
@@ -45,12 +47,25 @@ def main(argv: Sequence[str] | None = None, *, session: Session | None = None) -
     words = list(sys.argv[1:] if argv is None else argv)
     session = session or Session.of_process()
     try:
-        code = cli.main(words, prog_name="ireko", standalone_mode=False, obj=session)
+        code = _run(words, session)
         session.out.flush()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - what is not ours is raised again by report
         code = report(error, session.err, verb=_verb(words))
         _drop_output(session)
     return code if isinstance(code, int) else 0
+
+
+def _run(words: list[str], session: Session) -> object:
+    """What the verb returns. click's own `main` is not called: it has opinions on interrupts and closed pipes."""
+    if instruction := os.environ.get(_COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {"obj": session}, "ireko", _COMPLETE, instruction)
+    try:
+        with cli.make_context("ireko", words, obj=session) as context:
+            return cli.invoke(context)
+    except click.exceptions.Exit as end:  # --help and --version
+        return end.exit_code
 
 
 def _verb(words: list[str]) -> str:
