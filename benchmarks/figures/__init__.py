@@ -1,0 +1,28 @@
+"""The figures, in the order in which they are measured: first what needs no guest."""
+
+from __future__ import annotations
+
+from benchmarks.figure import Figure
+from benchmarks.figures import (
+    clients,
+    commit_running,
+    commit_stopped,
+    container_size,
+    create,
+    exec_,
+    ps_api,
+    ps_process,
+    run_cold,
+)
+
+FIGURES: tuple[Figure, ...] = (
+    create.FIGURE,
+    container_size.FIGURE,
+    ps_api.FIGURE,
+    ps_process.FIGURE,
+    run_cold.FIGURE,
+    exec_.FIGURE,
+    commit_stopped.FIGURE,
+    commit_running.FIGURE,
+    clients.FIGURE,
+)
