@@ -164,7 +164,8 @@ async def test_a_client_that_goes_is_noticed_after_it_ended_its_input(daemon: Da
     writer.write_eof()
     assert await exec_runs(http, made.body["Id"])
     writer.close()
-    await until_gone(http, made.body["Id"])
+    await until_gone(daemon, made.body["Id"])
+    assert not await exec_runs(http, made.body["Id"])
 
 
 async def test_a_client_that_just_goes_detaches(daemon: Daemon, http: Http) -> None:
@@ -174,7 +175,8 @@ async def test_a_client_that_just_goes_detaches(daemon: Daemon, http: Http) -> N
     writer.write(head("POST", f"/exec/{made.body['Id']}/start", body=b"{}"))
     await answer(reader)
     writer.transport.abort()
-    await until_gone(http, made.body["Id"])
+    await until_gone(daemon, made.body["Id"])
+    assert not await exec_runs(http, made.body["Id"])
     assert daemon.engine.containers.get(ref).status is Status.RUNNING
 
 
@@ -182,10 +184,11 @@ async def exec_runs(http: Http, identifier: str) -> bool:
     return bool((await http("GET", f"/exec/{identifier}/json")).body["Running"])
 
 
-async def until_gone(http: Http, identifier: str) -> None:
+async def until_gone(daemon: Daemon, identifier: str) -> None:
+    process = daemon.engine.execs.get(identifier).process
+    assert process is not None
     async with asyncio.timeout(20):
-        while await exec_runs(http, identifier):
-            await asyncio.sleep(0.01)
+        await process.wait()
 
 
 async def test_a_container_goes_on_when_who_was_attached_goes(daemon: Daemon, http: Http) -> None:
