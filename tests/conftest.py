@@ -1,10 +1,18 @@
-"""What several kinds of tests need: guests to boot."""
+"""What several kinds of tests need: guests to boot, a daemon as a process, a person at a terminal."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
+import select
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -13,6 +21,8 @@ import pytest
 
 from ireko.errors import IrekoError
 
+DEADLINE = 30.0
+LOGIN = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
 IN_CI = os.environ.get("CI", "").lower() == "true"
 
 
@@ -66,9 +76,15 @@ def nano_image(test_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Gu
     if shutil.which("qemu-system-x86_64") is None:
         give_up("QEMU is not installed: sudo apt-get install qemu-system-x86 qemu-utils")
     try:
-        return asyncio.run(_build("nano", test_cache, tmp_path_factory.mktemp("nano")))
+        return _apart(_build("nano", test_cache, tmp_path_factory.mktemp("nano")))
     except IrekoError as error:
         give_up(f"the nano image can't be made: {error} ({error.hint})\n{error.details}")
+
+
+def _apart(coroutine: Coroutine[None, None, GuestImage]) -> GuestImage:
+    """Run to the end in a thread with a loop of its own: the test that asks first may have one that runs."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(asyncio.run, coroutine).result()
 
 
 async def _build(name: str, cache: Path, workdir: Path) -> GuestImage:
@@ -76,3 +92,106 @@ async def _build(name: str, cache: Path, workdir: Path) -> GuestImage:
 
     built = await build(load_recipe(name), workdir=workdir, cache=cache, progress=lambda *_: None)
     return GuestImage(built.disk, "qcow2", built.kernel, built.initrd, built.append)
+
+
+class DaemonProcess:
+    """A daemon in a process of its own, on the fake driver."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.address = f"unix://{root / 'ireko.sock'}"
+
+    def start(self) -> None:
+        """Returns when it serves."""
+        command = [sys.executable, "-m", "ireko", "serve", "--driver", "fake", "--root", str(self.root)]
+        reading, writing = os.pipe()
+        with (self.root / "log").open("ab") as log, os.fdopen(reading) as pipe:
+            self.process = subprocess.Popen(
+                [*command, "--ready-fd", str(writing)],
+                pass_fds=[writing], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+            os.close(writing)
+            assert pipe.readline() == "ready\n", (self.root / "log").read_text()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(DEADLINE)
+
+
+@pytest.fixture(scope="module")
+def daemon_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    made = DaemonProcess(tmp_path_factory.mktemp("r"))
+    made.start()
+    yield made
+    made.stop()
+
+
+class Typist:
+    """A program on a terminal of 24 rows and 80 columns, and a person at it."""
+
+    def __init__(self, argv: list[str], environment: dict[str, str] | None = None) -> None:
+        import pty
+
+        self.seen = b""
+        self.master, slave = pty.openpty()
+        self.resize(24, 80)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LOGIN, *argv], stdin=slave, stdout=slave, stderr=slave, env=environment
+        )
+        os.close(slave)
+
+    def resize(self, rows: int, columns: int) -> None:
+        import termios
+
+        termios.tcsetwinsize(self.master, (rows, columns))
+
+    def type(self, text: bytes) -> None:
+        os.write(self.master, text)
+
+    def expect(self, pattern: bytes) -> bytes:
+        """Read until the pattern has come; what came with it. What was expected before is forgotten."""
+        end = time.monotonic() + DEADLINE
+        while not (found := re.search(pattern, self.seen)):
+            ready, _, _ = select.select([self.master], [], [], max(0, end - time.monotonic()))
+            piece = b""
+            with contextlib.suppress(OSError):  # Linux: the last one has closed the other side
+                piece = os.read(self.master, 4096) if ready else b""
+            assert piece, f"waited for {pattern!r}, saw {self.seen!r}"
+            self.seen += piece
+        self.seen = self.seen[found.end() :]
+        return found[0]
+
+    def expect_size(self, rows: int, columns: int) -> None:
+        """Have the shell inside say its terminal's size until it is this one: a new size travels by itself."""
+        wanted = b"%d %d\r\n" % (rows, columns)
+        for _ in range(100):
+            self.type(b"stty size\r")
+            if self.expect(rb"\d+ \d+\r\n") == wanted:
+                return
+        pytest.fail("the size never came")
+
+    def ends(self) -> int:
+        """The exit code, once the program has ended."""
+        code = self.process.wait(DEADLINE)
+        self.expect(rb"(?s).*")
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+
+
+@pytest.fixture
+def sit_down() -> Iterator[Callable[..., Typist]]:
+    """Sits down at a terminal with a program's argument vector, and environment."""
+    made: list[Typist] = []
+
+    def sit(argv: list[str], environment: dict[str, str] | None = None) -> Typist:
+        made.append(Typist(argv, environment))
+        return made[-1]
+
+    yield sit
+    for each in made:
+        each.close()

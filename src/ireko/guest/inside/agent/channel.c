@@ -1,38 +1,68 @@
 #define _GNU_SOURCE
 #include "agent.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define GREETING "ireko\n"
+#define PIECE 32768 /* what a port takes at once */
 
-static pid_t start_server(int port)
+static pid_t start_server(int end)
 {
     pid_t child = fork();
     if (child)
         return child;
-    dup2(port, STDIN_FILENO);
-    dup2(port, STDOUT_FILENO);
+    dup2(end, STDIN_FILENO);
+    dup2(end, STDOUT_FILENO);
     /* what it says about each connection is of no use to anyone */
     dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
-    execl("/bin/dropbear", "dropbear", "-i", "-E", "-s", "-r", SEED "/host_key_dropbear", NULL);
+    execl("/bin/dropbear", "dropbear", "-i", "-s", "-r", SEED "/host_key_dropbear", NULL);
     _exit(127);
     return 0;
+}
+
+/* Pass on what is there; false at the end. */
+static bool pass(int from, int to)
+{
+    static char piece[PIECE];
+    ssize_t got = read(from, piece, sizeof piece);
+    return got > 0 ? write_all(to, piece, got) : got < 0 && errno == EINTR;
+}
+
+/* The server wants a socket, and a port is none: what comes on one goes to the other, until either ends. */
+static void relay(int port, int end)
+{
+    struct pollfd watched[2] = {{port, POLLIN}, {end, POLLIN}};
+    bool going = true;
+    while (going) {
+        if (poll(watched, 2, -1) < 0)
+            continue;
+        if (watched[1].revents)
+            going = pass(end, port);
+        if (watched[0].revents)
+            going = going && pass(port, end);
+    }
 }
 
 /* One connection after the other, for ever. The greeting's write waits until the host has connected. */
 static void serve(const char *path)
 {
     for (;;) {
-        int port = open(path, O_RDWR | O_CLOEXEC);
-        if (port < 0 || !write_all(port, GREETING, strlen(GREETING)))
+        int ends[2], port = open(path, O_RDWR | O_CLOEXEC);
+        if (port < 0 || !write_all(port, GREETING, strlen(GREETING)) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
             _exit(1);
-        pid_t server = start_server(port);
+        pid_t server = start_server(ends[1]);
+        close(ends[1]);
+        relay(port, ends[0]);
+        close(ends[0]);
         close(port);
         for (pid_t ended; (ended = wait(NULL)) > 0 && ended != server;)
             ;
