@@ -25,13 +25,14 @@ from ireko.drivers.base import Machine, MachineState
 from ireko.engine import changes, layers, lookup, machines
 from ireko.engine.context import Context, now
 from ireko.engine.runs import Runs
-from ireko.errors import Damaged, IrekoError
+from ireko.errors import Conflict, Damaged, IrekoError
 from ireko.host import files
 from ireko.model.container import Container
 from ireko.model.image import History, Image, ImageConfig, Layer, with_id
 from ireko.model.names import Reference, new_id
 from ireko.store.database import Operation
 
+KIND = "commit"
 _SYNC_LIMIT = 30.0
 
 
@@ -54,17 +55,21 @@ class Committer:
     ) -> Image:
         """A new image of the container's disk as it is now; the container goes on, on a fresh layer above.
 
-        `sync` has a running guest write out what it holds first. Raises NotFound, InvalidInput, NoSpace.
+        `sync` has a running guest write out what it holds first. Raises NotFound, InvalidInput, NoSpace, Damaged.
         """
         context = self._context
         container = lookup.container(context.database, ref)
         async with context.locks(container.id):
             container = lookup.container(context.database, container.id)
+            for unsettled in self.unsettled(container.id):
+                await self.settle(unsettled)
+                container = lookup.container(context.database, container.id)
             config = changes.apply(context.database.images[container.image].config, container, instructions)
+            machines.check_chain(context, container.parent)
             machine = self._runs.running(container.id)
             if machine and sync:
                 await _sync(machine)
-            operation = Operation(new_id(), "commit", container.id, new_id())
+            operation = Operation(new_id(), KIND, container.id, new_id())
             with context.database.change() as change:
                 change.put_operation(operation)
             try:
@@ -83,23 +88,27 @@ class Committer:
         context.announce(container, "commit", comment=comment)
         return image
 
+    def unsettled(self, container_id: str) -> list[Operation]:
+        """The commits of a container that were cut off and could not be finished or undone yet (a full disk)."""
+        operations = self._context.database.operations.values()
+        return [each for each in operations if each.kind == KIND and each.container == container_id]
+
     async def settle(self, operation: Operation) -> None:
-        """Finish or undo a commit that a crash cut off, then forget it."""
+        """Finish or undo a commit that was cut off, then forget it."""
         context = self._context
         container = context.database.containers.get(operation.container)
         layer = None
         if container is not None:
             steps = _Steps(context, operation)
-            machine = self._runs.running(container.id)
-            if await steps.begun(machine):
+            if await steps.begun(self._runs.running(container.id)):
                 steps.rename()
-                layer = layers.seal(context, operation.layer, parent=container.parent)
+                layer = layers.seal(context, operation.layer, steps.layer, parent=container.parent)
             else:
                 steps.undo()
         with context.database.change() as change:
-            if layer and container:
+            if layer:
                 change.put_layer(layer)
-                change.put_container(replace(container, parent=layer.id))
+                change.put_container(replace(context.database.containers[operation.container], parent=layer.id))
             change.delete_operation(operation.id)
 
     async def _move(self, operation: Operation, container: Container, machine: Machine | None) -> Layer:
@@ -108,7 +117,7 @@ class Committer:
         if machine:
             await machine.switch_disk("root", steps.fresh, steps.layer)
         steps.rename()
-        return layers.seal(self._context, operation.layer, parent=container.parent)
+        return layers.seal(self._context, operation.layer, steps.layer, parent=container.parent)
 
     def _image(self, container: Container, layer: Layer, config: ImageConfig, *, author: str, comment: str) -> Image:
         base = self._context.database.images[container.image]
@@ -139,8 +148,10 @@ class _Steps:
 
     def prepare(self, capacity: int) -> None:
         """Make the empty disk, and the layer's folder."""
-        self.layer.parent.mkdir(mode=0o700)
+        self._context.files.make_folder(self.layer.parent)
         self._context.driver.disks.create(self.fresh, parent=self.layer, capacity=capacity)
+        with files.told(self.fresh):
+            files.sync_file(self.fresh)
 
     async def begun(self, machine: Machine | None) -> bool:
         """Whether there is no way back: the empty disk is in use, or the container's has been moved."""
@@ -149,26 +160,24 @@ class _Steps:
         if not self.fresh.exists():
             return False
         if machine is not None:
-            return _same(await machine.active_disk("root"), self.fresh)
+            with contextlib.suppress(Conflict):  # it has ended this moment
+                return _same(await machine.active_disk("root"), self.fresh)
         return not self._context.driver.disks.untouched(self.fresh)
 
     def rename(self) -> None:
         """Put both disks where they belong; what is done already is left."""
         if not self.layer.exists():
-            self.disk.rename(self.layer)
+            self._context.files.move(self.disk, self.layer)
         if self.fresh.exists():
-            self.fresh.rename(self.disk)
+            self._context.files.move(self.fresh, self.disk)
         if not self.disk.exists():
             raise Damaged(f'the disk "{self.disk}" is missing', hint="ireko doctor")
-        files.sync_folder(self.layer.parent)
         files.sync_folder(self.layer.parent.parent)
-        files.sync_folder(self.disk.parent)
 
     def undo(self) -> None:
         """As if nothing had been."""
-        self.fresh.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.layer.parent.rmdir()
+        self._context.files.remove(self.fresh)
+        self._context.files.remove_tree(self.layer.parent)
 
 
 def _same(one: Path, other: Path) -> bool:

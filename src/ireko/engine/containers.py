@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ireko.drivers.base import Command, FileEntry, MachineState, Stream, Usage
+from ireko.drivers.base import Command, FileEntry, Machine, MachineState, Stream, Usage
 from ireko.engine import creation, layers, lookup, specs
 from ireko.engine.attach import Attachment, MainAttachment
 from ireko.engine.commit import Committer
@@ -15,11 +15,12 @@ from ireko.engine.context import Context, now
 from ireko.engine.guestfiles import Change, GuestFiles
 from ireko.engine.logs import LogLine
 from ireko.engine.reading import read_log
+from ireko.engine.removal import Remover
 from ireko.engine.runs import Runs, Waited
 from ireko.engine.volumes import Pruned, Volumes
-from ireko.errors import Conflict, GuestFailed, InvalidInput, NotFound, NotModified, Unsupported
+from ireko.errors import Conflict, GuestFailed, InvalidInput, IrekoError, NotFound, NotModified, Unsupported
 from ireko.host import files
-from ireko.model.container import Container, ContainerSpec, MountKind, Status
+from ireko.model.container import Container, ContainerSpec, Status
 from ireko.model.image import Image
 from ireko.model.names import Reference, check_container_name, new_id
 
@@ -53,11 +54,12 @@ class Sizes:
 class Containers:
     """The containers. A `ref` is a name, an id, or the beginning of one: NotFound and Ambiguous are raised for it."""
 
-    def __init__(self, context: Context, runs: Runs, volumes: Volumes) -> None:
+    def __init__(self, context: Context, runs: Runs, volumes: Volumes, remover: Remover) -> None:
         self._context = context
         self._runs = runs
         self._volumes = volumes
         self._committer = Committer(context, runs)
+        self._remover = remover
         self._files = GuestFiles(context, runs)
         runs.remove_ended = self._remove_ended
 
@@ -72,48 +74,68 @@ class Containers:
     async def create(self, spec: ContainerSpec, *, name: str | None = None) -> Created:
         """Make a container without starting it. Raises NotFound (the image), AlreadyThere, InvalidInput, NoSpace."""
         context = self._context
-        container = await creation.new_container(context, self._volumes, spec, name)
-        with creation.folder_of(context, container), context.database.change() as change:
-            change.put_container(container)
+        draft = creation.draft(context, spec, name)
+        container = draft.container
+        async with creation.volumes_of(context, self._volumes, draft) as fresh:
+            creation.check_again(context, container)
+            with creation.folder_of(context, container), context.database.change() as change:
+                for volume in fresh:
+                    change.put_volume(volume)
+                change.put_container(container)
+        self._volumes.announce_made(fresh)
         context.announce(container, "create")
         return Created(container, creation.warnings(context, container))
 
     async def start(self, ref: str) -> None:
-        """Start its machine. Raises NotModified when it runs, Conflict, Damaged, NoSpace, Unavailable."""
-        async with self._context.locks(self.get(ref).id):
-            container = self.get(ref)
-            if container.status is Status.REMOVING:
-                raise Conflict(f"container {container.name} is being removed")
+        """Start its machine; a container that goes when it ends goes when it can't start, too.
+
+        Raises NotModified when it runs, Conflict, Damaged, NoSpace, Unavailable.
+        """
+        async with self._held(ref) as container:
             if container.status is Status.PAUSED:
                 raise Conflict(
                     f"cannot start a paused container, try unpause instead: {container.name}",
                     hint=f"ireko unpause {container.name}",
                 )
-            await self._runs.start(container)
+            try:
+                await self._runs.start(container)
+            except NotModified:
+                raise
+            except (IrekoError, OSError):
+                if container.spec.auto_remove:
+                    await self._remover.remove(self.get(container.id), volumes=True)
+                raise
 
     async def stop(self, ref: str, *, timeout: int | None = None, signal: int | None = None) -> None:  # noqa: ASYNC109
         """Ask the guest to end; after `timeout` seconds (the container's own by default; below 0: never) cut the power.
 
         Raises NotModified when it does not run.
         """
-        async with self._context.locks(self.get(ref).id):
-            await self._stop(self.get(ref), timeout=timeout, signal=signal)
+        async with self._held(ref) as container:
+            ending = self._runs.begin_end(container)
+        if ending is not None:
+            # Its lock is free meanwhile: who loses patience can still kill or remove it.
+            limit = container.stop_timeout if timeout is None else timeout
+            await self._runs.end(container, ending, timeout=limit, signal=signal)
+        self._context.announce(container, "stop")
 
     async def restart(self, ref: str, *, timeout: int | None = None) -> None:  # noqa: ASYNC109
         """Stop it, if it runs, and start it."""
-        async with self._context.locks(self.get(ref).id):
-            container = self.get(ref)
-            if self._runs.running(container.id):
-                await self._stop(container, timeout=timeout, signal=None)
-            await self._runs.start(self.get(container.id))
+        container_id = self.get(ref).id
+        with contextlib.suppress(NotModified):
+            await self.stop(container_id, timeout=timeout)
+        async with self._held(container_id) as container:
+            await self._runs.start(container)
             self._context.announce(self.get(container.id), "restart")
 
     async def kill(self, ref: str, *, signal: int = _SIGKILL) -> None:
         """Cut the power (signal 9), or send the main process a signal. Raises Conflict when it does not run."""
         container = self.get(ref)
         machine = self._runs.machine(container)
-        if signal == _SIGKILL:
+        if signal in {_SIGKILL, _SIGTERM}:
             self._context.update(container.id, manually_stopped=True)
+            self._runs.forgo_restart(container.id)
+        if signal == _SIGKILL:
             await self._runs.cut(container)
         elif not container.system:
             await machine.guest.signal(signal)
@@ -128,78 +150,56 @@ class Containers:
 
     async def pause(self, ref: str) -> None:
         """Hold the machine still. Raises Conflict."""
-        container = self.get(ref)
-        machine = self._runs.machine(container)
-        async with self._context.locks(container.id):
+        async with self._held(ref) as container:
+            machine = self._runs.machine(container)
             if await machine.state() is MachineState.PAUSED:
                 raise Conflict(f"Container {container.name} is already paused")
             await machine.pause()
-            self._context.announce(self._context.update(container.id, status=Status.PAUSED), "pause")
+            self._note_state(container, machine, Status.PAUSED, "pause")
 
     async def unpause(self, ref: str) -> None:
         """Let it go on. Raises Conflict."""
-        container = self.get(ref)
-        machine = self._runs.machine(container)
-        async with self._context.locks(container.id):
+        async with self._held(ref) as container:
+            machine = self._runs.machine(container)
             if await machine.state() is not MachineState.PAUSED:
                 raise Conflict(f"Container {container.name} is not paused")
             await machine.resume()
-            self._context.announce(self._context.update(container.id, status=Status.RUNNING, error=""), "unpause")
+            self._note_state(container, machine, Status.RUNNING, "unpause")
 
     async def rename(self, ref: str, name: str) -> None:
         """Raises AlreadyThere, InvalidInput."""
         name = check_container_name(name)
-        container = self.get(ref)
-        async with self._context.locks(container.id):
+        async with self._held(ref) as container:
             creation.check_name_free(self._context, name)
-            old = container.name
-            self._context.announce(self._context.update(container.id, name=name), "rename", oldName=f"/{old}")
+            renamed = self._context.update(container.id, name=name)
+            self._context.announce(renamed, "rename", oldName=f"/{container.name}")
 
     async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
         """Throw it away. Raises Conflict when it runs and it is not forced."""
-        async with self._context.locks(self.get(ref).id):
-            container = self.get(ref)
-            if self._runs.running(container.id) and not force:
+        async with self._held(ref) as container:
+            if not force and (self._runs.running(container.id) or container.status is Status.RESTARTING):
                 raise Conflict(
-                    f"cannot remove container {container.name}: container is running: "
+                    f"cannot remove container {container.name}: container is {container.status.value}: "
                     "stop the container before removing or force remove",
                     hint=f"ireko rm -f {container.name}",
                 )
-            await self._remove(container, volumes=volumes)
+            await self._remover.remove(container, volumes=volumes or container.spec.auto_remove)
 
     async def recreate(self, ref: str) -> Container:
         """Throw the writable layer away and start again from the image: the same name and settings, a new id.
 
         The present state of the image's name counts; the container runs afterwards when it ran before.
         """
-        async with self._context.locks(self.get(ref).id):
-            old = self.get(ref)
-            ran = self._runs.running(old.id) is not None
-            image = self._image_now(old)
-            fresh = replace(
-                old,
-                id=new_id(),
-                image=image.id,
-                parent=image.top,
-                process=specs.process(old.spec, image),
-                created=now(),
-                status=Status.CREATED,
-                exit_code=0,
-                error="",
-                started=None,
-                finished=None,
-                restarts=0,
-                manually_stopped=False,
-                published=specs.ports(old.spec, image),
-            )
-            await self._runs.cut(old)
-            with creation.folder_of(self._context, fresh), self._context.database.change() as change:
-                change.delete_container(old.id)
-                change.put_container(fresh)
-            self._forget(old)
-        self._context.announce(fresh, "recreate")
-        if ran:
-            await self.start(fresh.id)
+        async with self._held(ref) as old:
+            fresh = self._fresh(old)
+            async with self._context.locks(fresh.id):  # its name is known as soon as it is recorded
+                with creation.folder_of(self._context, fresh), self._context.database.change() as change:
+                    change.delete_container(old.id)
+                    change.put_container(fresh)
+                self._context.announce(fresh, "recreate")
+                await self._remover.clear_away(old)
+                if fresh.status is Status.RESTARTING:
+                    await self._start_again(fresh)
         return self.get(fresh.id)
 
     async def wait(self, ref: str, *, condition: str = "not-running") -> Waited:
@@ -235,9 +235,11 @@ class Containers:
         guest = self._runs.machine(self.get(ref)).guest
         for words in [arguments.split()] if arguments else [["-ef"], ["-o", "pid,ppid,user,time,args"]]:
             process = await guest.run(Command(("ps", *words)))
-            pieces = [(stream, data) async for stream, data in process.output()]
-            code = await process.wait()
-            await process.close()
+            try:
+                pieces = [(stream, data) async for stream, data in process.output()]
+                code = await process.wait()
+            finally:
+                await process.close()
             if code == 0:
                 return _table(b"".join(data for stream, data in pieces if stream is Stream.STDOUT))
         said = b"".join(data for _, data in pieces).decode(errors="replace").strip()
@@ -299,49 +301,70 @@ class Containers:
         reclaimed = 0
         for container in self.all():
             if container.status in {Status.CREATED, Status.EXITED, Status.DEAD}:
-                reclaimed += (await self.sizes(container.id)).own
-                await self.remove(container.id)
-                removed.append(container.id)
+                size = (await self.sizes(container.id)).own
+                with contextlib.suppress(NotFound, Conflict):  # gone already, or started meanwhile
+                    await self.remove(container.id)
+                    removed.append(container.id)
+                    reclaimed += size
         return Pruned(tuple(removed), reclaimed)
 
-    async def _stop(self, container: Container, *, timeout: int | None, signal: int | None) -> None:  # noqa: ASYNC109
-        context = self._context
-        if container.status is Status.RESTARTING:
-            context.update(container.id, status=Status.EXITED, manually_stopped=True)
-            return
-        if not self._runs.running(container.id):
-            raise NotModified(f"Container {container.name} is not running")
-        context.update(container.id, manually_stopped=True)
-        await self._runs.end(container, timeout=container.stop_timeout if timeout is None else timeout, signal=signal)
-        context.announce(container, "stop")
+    @contextlib.asynccontextmanager
+    async def _held(self, ref: str) -> AsyncIterator[Container]:
+        """Hold the lock of the container that is meant: by the time it is free, a name may mean another one.
 
-    async def _remove(self, container: Container, *, volumes: bool) -> None:
-        self._runs.forgo_restart(container.id)
-        self._context.update(container.id, status=Status.REMOVING)
-        await self._runs.cut(container)
-        container = self._context.update(container.id, status=Status.REMOVING)
-        self.finish_removal(container)
-        self._context.announce(container, "destroy")
-        if volumes or container.spec.auto_remove:
-            await self._volumes.remove_unnamed(
-                mount.source for mount in container.spec.mounts if mount.kind is MountKind.VOLUME
-            )
+        What an earlier change could not finish is finished first.
+        """
+        while True:
+            container_id = self.get(ref).id
+            async with self._context.locks(container_id):
+                if self.get(ref).id == container_id:
+                    await self._settle(container_id)
+                    yield self.get(container_id)
+                    return
 
-    def finish_removal(self, container: Container) -> None:
-        """Delete the files and the record of a container that has no machine any more."""
-        files.remove_tree(self._context.paths.container(container.id))
-        with self._context.database.change() as change:
-            change.delete_container(container.id)
-        self._forget(container)
+    async def _settle(self, container_id: str) -> None:
+        for operation in self._committer.unsettled(container_id):
+            await self._committer.settle(operation)
+        container = self.get(container_id)
+        if container.status.has_machine and self._runs.running(container_id) is None:
+            await self._runs.adopt(container)
 
-    def _forget(self, container: Container) -> None:
-        self._runs.gone(container)
-        files.remove_tree(self._context.paths.container(container.id))
-        layers.collect(self._context)
+    def _note_state(self, container: Container, machine: Machine, status: Status, action: str) -> None:
+        """Record what a machine was brought to, unless it has ended meanwhile."""
+        if self._runs.running(container.id) is machine:
+            self._context.announce(self._context.note(container.id, status=status, error=""), action)
+
+    def _fresh(self, old: Container) -> Container:
+        """The container that takes another's place; RESTARTING when that one runs: a new daemon would start it."""
+        image = self._image_now(old)
+        runs = self._runs.running(old.id) is not None or old.status is Status.RESTARTING
+        return replace(
+            old,
+            id=new_id(),
+            image=image.id,
+            parent=image.top,
+            process=specs.process(old.spec, image),
+            created=now(),
+            status=Status.RESTARTING if runs else Status.CREATED,
+            exit_code=0,
+            error="",
+            started=None,
+            finished=None,
+            restarts=0,
+            manually_stopped=False,
+            published=specs.ports(old.spec, image),
+        )
+
+    async def _start_again(self, fresh: Container) -> None:
+        try:
+            await self._runs.start(fresh)
+        except (IrekoError, OSError):
+            self._context.note(fresh.id, status=Status.CREATED)
+            raise
 
     def _remove_ended(self, container: Container) -> None:
         async def remove() -> None:
-            with contextlib.suppress(NotFound):
+            with contextlib.suppress(NotFound, Conflict):  # gone already, or started again
                 await self.remove(container.id, volumes=True)
 
         self._context.tasks.start(remove(), name=f"removal of {container.name}")

@@ -8,11 +8,15 @@ import logging
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ireko.drivers.base import Driver
 from ireko.engine.events import Events
+from ireko.errors import NoSpace, Unavailable
+from ireko.host.files import Files
 from ireko.model.container import Container
+from ireko.model.names import new_id
 from ireko.store.database import Database
 from ireko.store.paths import Paths
 
@@ -78,6 +82,7 @@ class Context:
     database: Database
     driver: Driver
     events: Events
+    files: Files = field(default_factory=Files)
     locks: Locks = field(default_factory=Locks)
     tasks: Tasks = field(default_factory=Tasks)
 
@@ -87,6 +92,29 @@ class Context:
         with self.database.change() as change:
             change.put_container(container)
         return container
+
+    async def discard(self, *folders: Path) -> None:
+        """Remove folders: they are gone from their places at once, from the disk when this returns."""
+        aside = [self.paths.tmp / new_id() for _ in folders]
+        moved = [target for folder, target in zip(folders, aside, strict=True) if self.files.set_aside(folder, target)]
+        for target in moved:
+            try:
+                await asyncio.to_thread(self.files.remove_tree, target)
+            except OSError as error:  # the next daemon tries again
+                _log.warning("%s can't be removed: %s", target, error)
+
+    def note(self, container_id: str, **changes: Any) -> Container:
+        """As `update`, for what has happened already: when the disk takes no more, it is at least remembered.
+
+        The next daemon finds out anew.
+        """
+        try:
+            return self.update(container_id, **changes)
+        except (NoSpace, Unavailable) as error:
+            _log.error("%s", error)
+            container = replace(self.database.containers[container_id], **changes)
+            self.database.remember(container)
+            return container
 
     def announce(self, container: Container, action: str, **attributes: str) -> None:
         """Publish an event about a container."""

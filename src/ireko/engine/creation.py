@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ireko.engine import lookup, machines, names, specs
+from ireko.engine import lookup, machines, mounts, names, specs
 from ireko.engine.context import Context, now
-from ireko.engine.volumes import ANONYMOUS, Volumes
+from ireko.engine.volumes import ANONYMOUS, CAPACITY, Volumes
 from ireko.errors import AlreadyThere, InvalidInput
 from ireko.guest.identity import Identity
 from ireko.host import files
 from ireko.model.container import Container, ContainerSpec, Mount, MountKind
 from ireko.model.image import Image
-from ireko.model.names import check_container_name, new_id
+from ireko.model.names import check_container_name, check_volume_name, new_id
+from ireko.model.volume import Volume
 
 
 def taken_names(context: Context) -> dict[str, str]:
@@ -33,20 +34,29 @@ def check_name_free(context: Context, name: str) -> None:
         )
 
 
-async def new_container(context: Context, volumes: Volumes, spec: ContainerSpec, name: str | None) -> Container:
-    """The record of a container to be; volumes that it names exist afterwards. Nothing else is written."""
+@dataclass(frozen=True)
+class Draft:
+    """A container to be, and the volumes among its own that were given no name."""
+
+    container: Container
+    unnamed: frozenset[str]
+
+
+def draft(context: Context, spec: ContainerSpec, name: str | None) -> Draft:
+    """What the container will be. Nothing is written. Raises NotFound (the image), AlreadyThere, InvalidInput."""
     specs.check(spec)
     image = lookup.image(context.database, spec.image)
     name = check_container_name(name) if name else names.free(set(taken_names(context)))
     check_name_free(context, name)
     process = specs.process(spec, image)
-    mounts = [await _resolved(context, volumes, mount) for mount in specs.mounts(spec, image)]
+    asked = specs.mounts(spec, image)
+    resolved = tuple(_resolved(mount) for mount in asked)
     container = Container(
         id=new_id(),
         name=name,
         image=image.id,
         parent=image.top,
-        spec=replace(spec, mounts=tuple(mounts)),
+        spec=replace(spec, mounts=resolved),
         process=process,
         cpus=spec.cpus or image.config.cpus,
         memory=spec.memory or image.config.memory,
@@ -54,29 +64,52 @@ async def new_container(context: Context, volumes: Volumes, spec: ContainerSpec,
         created=now(),
         published=specs.ports(spec, image),
     )
-    check_name_free(context, name)  # making volumes took its time
-    return container
+    return Draft(container, frozenset(new.source for old, new in zip(asked, resolved, strict=True) if not old.source))
+
+
+@asynccontextmanager
+async def volumes_of(context: Context, volumes: Volumes, made: Draft) -> AsyncIterator[list[Volume]]:
+    """Hold the container's volumes, and make those that are missing: they are to be recorded with the container.
+
+    They are gone again when what is done inside fails.
+    """
+    wanted = sorted(set(mounts.volumes(made.container)))
+    async with mounts.held(context, wanted):
+        missing = [
+            Volume(name, now(), CAPACITY, {ANONYMOUS: ""} if name in made.unnamed else {})
+            for name in wanted
+            if name not in context.database.volumes
+        ]
+        async with volumes.made(missing):
+            yield missing
+
+
+def check_again(context: Context, container: Container) -> None:
+    """Making volumes took its time: the image may have gone, the name may be taken. Raises NotFound, AlreadyThere."""
+    lookup.image(context.database, container.image)
+    check_name_free(context, container.name)
 
 
 @contextmanager
 def folder_of(context: Context, container: Container) -> Iterator[None]:
     """The container's folder with its empty disk and its keys; gone again when what is done inside fails."""
-    half = context.paths.tmp / container.id
+    changes, half = context.files, context.paths.tmp / container.id
     place = context.paths.container(container.id)
-    half.mkdir(mode=0o700)
+    changes.make_folder(half)
     try:
         context.driver.disks.create(
             half / context.paths.container_disk(container.id).name,
             parent=context.paths.layer_disk(container.parent),
             capacity=context.database.layers[container.parent].capacity,
         )
-        Identity.create().save(half)
-        half.rename(place)
-        files.sync_folder(place.parent)
+        with files.told(half):
+            Identity.create().save(half)
+        changes.sync_tree(half)
+        changes.move(half, place)
         yield
     except BaseException:
-        files.remove_tree(half)
-        files.remove_tree(place)
+        changes.remove_tree(half)
+        changes.remove_tree(place)
         raise
 
 
@@ -95,19 +128,19 @@ def warnings(context: Context, container: Container) -> tuple[str, ...]:
     return tuple(found)
 
 
-async def _resolved(context: Context, volumes: Volumes, mount: Mount) -> Mount:
-    if mount.kind is MountKind.BIND:
-        source = Path(mount.source)
-        if not source.is_absolute():
-            raise InvalidInput(f'the host path "{mount.source}" must be absolute')
-        if not source.exists():
-            raise InvalidInput(
-                f'invalid mount config for type "bind": bind source path does not exist: {mount.source}',
-                hint=f"mkdir -p {mount.source}",
-            )
-        return mount
-    volume = await volumes.create(mount.source or None, None if mount.source else {ANONYMOUS: ""})
-    return replace(mount, source=volume.name)
+def _resolved(mount: Mount) -> Mount:
+    """The mount with its source: a host path that is there, or a volume's name."""
+    if mount.kind is MountKind.VOLUME:
+        return replace(mount, source=check_volume_name(mount.source) if mount.source else new_id())
+    source = Path(mount.source)
+    if not source.is_absolute():
+        raise InvalidInput(f'the host path "{mount.source}" must be absolute')
+    if not source.exists():
+        raise InvalidInput(
+            f'invalid mount config for type "bind": bind source path does not exist: {mount.source}',
+            hint=f"mkdir -p {mount.source}",
+        )
+    return mount
 
 
 def _stop_timeout(spec: ContainerSpec, image: Image) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ireko.drivers.base import Driver
@@ -12,10 +13,11 @@ from ireko.engine.execs import Execs
 from ireko.engine.images import Images
 from ireko.engine.make import Maker, RecipeBook
 from ireko.engine.reconcile import reconcile
+from ireko.engine.removal import Remover
 from ireko.engine.runs import Runs
 from ireko.engine.system import System
 from ireko.engine.volumes import Volumes
-from ireko.host.files import Lock
+from ireko.host.files import Files, Lock
 from ireko.store.database import Database
 from ireko.store.paths import Paths
 
@@ -29,15 +31,20 @@ class Engine:
         self._runs = Runs(context)
         self.events = context.events
         self.volumes = Volumes(context)
-        self.containers = Containers(context, self._runs, self.volumes)
+        self._remover = Remover(context, self._runs, self.volumes)
+        self.containers = Containers(context, self._runs, self.volumes, self._remover)
         self.execs = Execs(context, self._runs)
         self.images = Images(context, Maker(context, recipes))
         self.system = System(context, self.containers, self.images, self.volumes)
 
     @classmethod
-    async def open(cls, *, root: Path, driver: Driver, recipes: RecipeBook) -> Engine:
+    async def open(
+        cls, *, root: Path, driver: Driver, recipes: RecipeBook, step: Callable[[str], None] = lambda name: None
+    ) -> Engine:
         """Take the root, get the driver ready, and settle what an earlier daemon left.
 
+        `step` is called before each change to a file, and before and after each change to the database. What it raises stops
+        there, so that a test can end a daemon at any moment.
         Raises Conflict when another daemon owns the root, Damaged, Unavailable.
         """
         paths = Paths(root, driver.abilities.disk_format)
@@ -45,24 +52,25 @@ class Engine:
         lock = Lock(paths.lock)
         lock.take()
         try:
-            context = Context(paths, Database(paths.database), driver, Events())
-            try:
-                engine = cls(context, recipes, lock)
-                await driver.open()
-                await reconcile(context, engine._runs, engine.containers)
-            except BaseException:
-                await context.tasks.close()
-                context.database.close()
-                raise
+            context = Context(paths, Database(paths.database, step=step), driver, Events(), Files(step))
         except BaseException:
             lock.release()
+            raise
+        engine = cls(context, recipes, lock)
+        try:
+            await driver.open()
+            await reconcile(context, engine._runs, engine.containers, engine._remover)
+        except BaseException:
+            await engine.close()
             raise
         return engine
 
     async def close(self) -> None:
         """Let go of everything; the machines go on running."""
-        await self._context.tasks.close()
-        await self._runs.close()
-        await self._context.driver.close()
-        self._context.database.close()
-        self._lock.release()
+        try:
+            await self._context.tasks.close()
+            await self._runs.close()
+            await self._context.driver.close()
+        finally:
+            self._context.database.close()
+            self._lock.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -17,7 +18,8 @@ class Events:
 
     def __init__(self) -> None:
         self._past: deque[Event] = deque(maxlen=_KEPT)
-        self._listeners: set[asyncio.Queue[Event]] = set()
+        # Weak, because a stream that is never read is never closed either.
+        self._listeners: weakref.WeakSet[asyncio.Queue[Event]] = weakref.WeakSet()
 
     def publish(self, kind: str, action: str, actor: str, attributes: dict[str, str] | None = None) -> None:
         """Tell everyone who listens, and remember it."""

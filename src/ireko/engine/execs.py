@@ -71,22 +71,12 @@ class Execs:
         """Run it; the attachment is None when detached. Raises Conflict when it ran already or the container is paused."""
         exec_ = self.get(exec_id)
         container = lookup.container(self._context.database, exec_.container_id)
-        if exec_.process is not None:
+        if exec_.process is not None or exec_.running:
             raise Conflict(f"exec {short(exec_id)} has already run")
-        machine = self._runs.machine(container)
-        if await machine.state() is MachineState.PAUSED:
-            raise Conflict(
-                f"Container {container.name} is paused, unpause the container before exec",
-                hint=f"ireko unpause {container.name}",
-            )
-        command = replace(
-            exec_.command,
-            tty=exec_.command.tty if tty is None else tty,
-            size=size or exec_.command.size,
-        )
-        exec_.running = True
+        command = replace(exec_.command, tty=exec_.command.tty if tty is None else tty, size=size or exec_.command.size)
+        exec_.running = True  # before anything is awaited: of two who start it the second one is told
         try:
-            exec_.process = await machine.guest.run(command)
+            exec_.process = await self._run(container, command)
         except BaseException:
             exec_.running = False
             raise
@@ -98,6 +88,15 @@ class Execs:
             self._context.tasks.start(attachment.drain(), name=f"exec in {container.name}")
             return None
         return attachment
+
+    async def _run(self, container: Container, command: Command) -> GuestProcess:
+        machine = self._runs.machine(container)
+        if await machine.state() is MachineState.PAUSED:
+            raise Conflict(
+                f"Container {container.name} is paused, unpause the container before exec",
+                hint=f"ireko unpause {container.name}",
+            )
+        return await machine.guest.run(command)
 
     async def resize(self, exec_id: str, *, rows: int, columns: int) -> None:
         """Tell its terminal a new size. Raises NotFound, Conflict when it does not run."""

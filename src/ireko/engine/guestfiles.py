@@ -66,7 +66,9 @@ class GuestFiles:
         except BaseException:
             await stack.aclose()
             raise
-        return entry, _until_read(pieces, stack)
+        stream = _until_read(pieces, stack)
+        await anext(stream)  # from now on closing it, or losing it, lets go of the guest
+        return entry, stream
 
     async def unpack(self, ref: str, path: str, pieces: AsyncIterator[bytes]) -> None:
         """Unpack a tar stream into a folder of a container. Raises NotFound."""
@@ -84,15 +86,13 @@ class GuestFiles:
     @contextlib.asynccontextmanager
     async def _guest(self, container: Container) -> AsyncIterator[Guest]:
         if machine := self._runs.running(container.id):
-            if await machine.state() is MachineState.PAUSED:
-                raise Conflict(
-                    f"Container {container.name} is paused: its files can't be reached",
-                    hint=f"ireko unpause {container.name}",
-                )
-            yield machine.guest
+            yield await _reachable(container, machine)
             return
         async with self._context.locks(container.id):
             present = lookup.container(self._context.database, container.id)
+            if machine := self._runs.running(present.id):  # started while its lock was waited for
+                yield await _reachable(present, machine)
+                return
             async with self._maintenance(present, self._context.paths.container_disk(present.id)) as guest:
                 yield guest
 
@@ -114,7 +114,7 @@ class GuestFiles:
         identifier = new_id()
         folder = context.paths.tmp / identifier
         disk = folder / f"disk.{context.paths.suffix}"
-        folder.mkdir(mode=0o700)
+        context.files.make_folder(folder)
         try:
             context.driver.disks.create(
                 disk,
@@ -123,13 +123,13 @@ class GuestFiles:
             )
             yield _bare(identifier, image), disk
         finally:
-            files.remove_tree(folder)
+            context.files.remove_tree(folder)
 
     @contextlib.asynccontextmanager
     async def _maintenance(self, container: Container, disk: Path) -> AsyncIterator[Guest]:
-        folder = disk.parent / MAINTENANCE
-        files.remove_tree(folder)
-        folder.mkdir(mode=0o700)
+        folder, changes = disk.parent / MAINTENANCE, self._context.files
+        changes.remove_tree(folder)
+        changes.make_folder(folder)
         try:
             image = self._context.database.images[container.image]
             machines.check_chain(self._context, container.parent)
@@ -141,7 +141,16 @@ class GuestFiles:
             finally:
                 await asyncio.shield(_end(machine))
         finally:
-            files.remove_tree(folder)
+            changes.remove_tree(folder)
+
+
+async def _reachable(container: Container, machine: Machine) -> Guest:
+    if await machine.state() is MachineState.PAUSED:
+        raise Conflict(
+            f"Container {container.name} is paused: its files can't be reached",
+            hint=f"ireko unpause {container.name}",
+        )
+    return machine.guest
 
 
 async def _end(machine: Machine) -> None:
@@ -155,6 +164,7 @@ async def _end(machine: Machine) -> None:
 
 async def _until_read(pieces: AsyncIterator[bytes], stack: contextlib.AsyncExitStack) -> AsyncIterator[bytes]:
     async with stack:
+        yield b""
         async for piece in pieces:
             yield piece
 

@@ -109,7 +109,7 @@ class Images:
                 f"container {short(users[0].id)} ({users[0].name}) is using its referenced image {short(image.id)}",
                 hint=f"ireko rm {users[0].name}",
             )
-        return self._take_away(image, going, delete=last and not users)
+        return await self._take_away(image, going, delete=last and not users)
 
     def history(self, ref: str) -> list[HistoryRow]:
         """How its layers came to be, the newest first. Raises NotFound."""
@@ -149,10 +149,10 @@ class Images:
         before = sum(layer.size for layer in self._context.database.layers.values())
         for image in self.all():
             names = self.references(image.id)
-            if self.users(image.id) or (dangling_only and names):
+            if image.id not in self._context.database.images or self.users(image.id) or (dangling_only and names):
                 continue
-            removed += self._take_away(image, names, delete=True)
-        layers.collect(self._context)
+            removed += await self._take_away(image, names, delete=True)
+        await layers.collect(self._context)
         after = sum(layer.size for layer in self._context.database.layers.values())
         return ImagesPruned(tuple(removed), before - after)
 
@@ -164,7 +164,7 @@ class Images:
             parent = ancestor.parent
         return found
 
-    def _take_away(self, image: Image, names: list[Reference], *, delete: bool) -> list[Removed]:
+    async def _take_away(self, image: Image, names: list[Reference], *, delete: bool) -> list[Removed]:
         with self._context.database.change() as change:
             for name in names:
                 change.untag(name)
@@ -174,7 +174,7 @@ class Images:
         for name in names:
             self._context.events.publish("image", "untag", image.id, {"name": str(name)})
         if delete:
-            layers.collect(self._context)
+            await layers.collect(self._context)
             self._context.events.publish("image", "delete", image.id, {"name": image.id})
             removed.append(Removed(deleted=image.id))
         return removed

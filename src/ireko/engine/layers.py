@@ -9,13 +9,12 @@ from ireko.engine.context import Context, now
 from ireko.host import files
 from ireko.model.image import Layer
 
-_SEALED = 0o400
+SEALED = 0o400
 
 
-def seal(context: Context, layer_id: str, *, parent: str | None) -> Layer:
-    """Make a layer's file read-only and say what it is. The file is in its place already."""
-    path = context.paths.layer_disk(layer_id)
-    path.chmod(_SEALED)
+def seal(context: Context, layer_id: str, path: Path, *, parent: str | None) -> Layer:
+    """Make a layer's file read-only and say what it is."""
+    context.files.set_mode(path, SEALED)
     return Layer(
         id=layer_id,
         parent=parent,
@@ -38,31 +37,31 @@ def used(context: Context) -> set[str]:
     return found
 
 
-def collect(context: Context) -> int:
-    """Throw away the layers that nothing stands on any more; the bytes that came free."""
-    unused = [layer for layer in context.database.layers.values() if layer.id not in used(context)]
+async def collect(context: Context) -> int:
+    """Throw away the layers that nothing stands on any more; the bytes that came free.
+
+    Where a record can't be read, nobody can tell what stands on what, and everything is kept.
+    """
+    database = context.database
+    if any(database.broken_keys(table) for table in ("layers", "images", "containers")):
+        return 0
+    kept = used(context)
+    unused = [layer for layer in database.layers.values() if layer.id not in kept]
     if not unused:
         return 0
-    with context.database.change() as change:
+    with database.change() as change:
         for layer in unused:
             change.delete_layer(layer.id)
-    for layer in unused:
-        files.remove_tree(context.paths.layer_disk(layer.id).parent)
-    _collect_boot(context)
+    await context.discard(*(context.paths.layer(layer.id) for layer in unused), *unused_boots(context))
     return sum(layer.size for layer in unused)
+
+
+def unused_boots(context: Context) -> list[Path]:
+    """The folders of kernels that no image boots with."""
+    wanted = {image.config.boot.id for image in context.database.images.values() if image.config.boot}
+    return [entry for entry in context.paths.boot.iterdir() if entry.name not in wanted]
 
 
 def chain_size(context: Context, layer_id: str) -> int:
     """The bytes that a layer and its ancestors take."""
     return sum(layer.size for layer in machines.chain(context, layer_id))
-
-
-def _collect_boot(context: Context) -> None:
-    wanted = {image.config.boot.id for image in context.database.images.values() if image.config.boot}
-    for folder in _folders(context.paths.boot):
-        if folder.name not in wanted:
-            files.remove_tree(folder)
-
-
-def _folders(path: Path) -> list[Path]:
-    return [entry for entry in path.iterdir() if entry.is_dir()]

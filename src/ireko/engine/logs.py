@@ -9,6 +9,7 @@ our eyes.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import struct
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +19,9 @@ from pathlib import Path
 
 from ireko.drivers.base import Stream
 
+_log = logging.getLogger(__name__)
 _RECORD = struct.Struct("<qQB7x")  # nanoseconds since 1970, bytes of the stream by then, stream
+_NUMBERS = {stream.value for stream in Stream}
 _PIECE = 256 * 1024
 _LOOK_BACK = 16  # pieces
 
@@ -69,8 +72,7 @@ class ContainerLog:
         if not fresh:
             return
         fresh.sort(key=lambda piece: piece.time)
-        with self._index.open("ab") as file:
-            file.write(b"".join(_RECORD.pack(piece.time, piece.end, piece.stream.value) for piece in fresh))
+        self._append(b"".join(_RECORD.pack(piece.time, piece.end, piece.stream.value) for piece in fresh))
         self._pieces.extend(fresh)
         self._ends.update((piece.stream, piece.end) for piece in fresh)
         self._wake()
@@ -131,6 +133,19 @@ class ContainerLog:
             if place == 0 or (len(lines) >= count and all(line.stream in seen for line in lines[first:])):
                 return lines[first:]
 
+    def _append(self, records: bytes) -> None:
+        """On a full disk the index goes without: the next record that finds room stands for those before it, too."""
+        try:
+            descriptor = os.open(self._index, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                written = os.write(descriptor, records)
+                if torn := written % _RECORD.size:
+                    os.ftruncate(descriptor, os.fstat(descriptor).st_size - torn)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            _log.warning('"%s" can\'t be written: %s', self._index, error)
+
     def _growth(self, stream: Stream, path: Path) -> Piece | None:
         try:
             status = path.stat()
@@ -178,15 +193,20 @@ def _line(time: int, stream: Stream, data: bytes) -> LogLine:
 
 
 def _read_index(path: Path) -> Iterator[Piece]:
+    """The pieces up to the first record that makes no sense; what is behind it is cut off, and noted anew."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return
     ends = dict.fromkeys(Stream, 0)
-    if torn := len(data) % _RECORD.size:  # a power cut in the middle of a record
-        data = data[:-torn]
-        os.truncate(path, len(data))
-    for time, end, number in _RECORD.iter_unpack(data):
-        stream = Stream(number)
-        yield Piece(time, stream, ends[stream], end)
-        ends[stream] = end
+    whole = 0
+    for whole in range(0, len(data) - _RECORD.size + 1, _RECORD.size):
+        time, end, number = _RECORD.unpack_from(data, whole)
+        if number not in _NUMBERS or end < ends[Stream(number)]:
+            break
+        yield Piece(time, Stream(number), ends[Stream(number)], end)
+        ends[Stream(number)] = end
+    else:
+        whole = len(data) - len(data) % _RECORD.size
+    if whole < len(data):
+        os.truncate(path, whole)

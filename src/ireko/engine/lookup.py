@@ -30,8 +30,8 @@ def image(database: Database, written: str) -> Image:
     if found := database.images.get(written):
         return found
     reference = _reference(written)
-    if reference is not None and (image_id := database.tags.get(reference)):
-        return database.images[image_id]
+    if reference is not None and (named := database.images.get(database.tags.get(reference, ""))):
+        return named
     if looks_like_id(written):
         beginning = written if written.startswith("sha256:") else f"sha256:{written}"
         if (image_id := _by_beginning(database.images, beginning, "image")) is not None:

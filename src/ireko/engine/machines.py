@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +11,15 @@ from pathlib import Path
 from ireko.drivers.base import Disk, MachineSpec, Share, Stdio
 from ireko.engine import mounts, specs
 from ireko.engine.context import Context
-from ireko.errors import Damaged, Denied, NoSpace, Unsupported
+from ireko.errors import Damaged, Unsupported
 from ireko.guest.identity import Identity
 from ireko.guest.seed import Main, Network, Seed, SeedMount
 from ireko.model.container import Container, ContainerSpec, Mount, MountKind, Process
 from ireko.model.image import Image, Layer
 from ireko.model.names import short
 
-_SEED = "seed.tar"
+SEED = "seed.tar"
+_WRITABLE = 0o222
 
 
 def chain(context: Context, layer_id: str | None) -> Iterator[Layer]:
@@ -32,29 +33,39 @@ def chain(context: Context, layer_id: str | None) -> Iterator[Layer]:
 
 
 def check_chain(context: Context, layer_id: str) -> None:
-    """Raises Damaged, with the layer's name and the remedy, when a parent is missing or not what it was."""
+    """Raises Damaged, with the layer's name and the remedy, when a parent is missing, not what it was, or writable."""
     for layer in chain(context, layer_id):
         path = context.paths.layer_disk(layer.id)
-        users = _images_on(context, layer.id)
+        noun = f'the layer "{short(layer.id)}" of {_images_on(context, layer.id)}'
         try:
             found = context.driver.disks.identify(path)
         except Damaged as error:
             raise Damaged(
-                f'the layer "{short(layer.id)}" of {users} can\'t be used: {error.message}',
+                f"{noun} can't be used: {error.message}",
                 details=error.details,
                 hint=f'put "{path}" back from a backup, or make the image anew and recreate the container',
             ) from error
         if found != layer.identity:
             raise Damaged(
-                f'the layer "{short(layer.id)}" of {users} was changed after it was sealed: '
-                f'its identity is "{found}", it was "{layer.identity}"',
+                f'{noun} was changed after it was sealed: its identity is "{found}", it was "{layer.identity}"',
                 hint=f'something wrote to "{path}": put it back from a backup, or make the image anew',
             )
+        _check_read_only(path, noun)
+
+
+def _check_read_only(path: Path, noun: str) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & _WRITABLE:
+        raise Damaged(f"{noun} was made writable: its mode is {mode:04o}, it must be 0400", hint=f'chmod 400 "{path}"')
 
 
 def _images_on(context: Context, layer_id: str) -> str:
     database = context.database
-    names = [str(ref) for ref, image in database.tags.items() if layer_id in database.images[image].layers]
+    names = [
+        str(ref)
+        for ref, image_id in database.tags.items()
+        if (image := database.images.get(image_id)) is not None and layer_id in image.layers
+    ]
     return f'image "{", ".join(sorted(names)[:3])}"' if names else "an image without a name"
 
 
@@ -110,14 +121,17 @@ def copied_mounts(context: Context, container: Container) -> list[tuple[int, Mou
 def prepare(context: Context, container: Container, image: Image) -> MachineSpec:
     """Check everything a start needs, write what the guest will read, and say what to start.
 
-    Raises Damaged (a parent, a volume or a host path is not there or not what it was), NoSpace, Denied.
+    Raises Damaged (a parent, a volume, the kernel or a host path is not there or not what it was), NoSpace, Denied.
     """
     check_chain(context, container.parent)
+    check_boot(context, image)
     for mount in container.spec.mounts:
         _check_source(context, mount)
     directory = context.paths.container(container.id)
     volumes, shares = volume_mounts(container), shared_mounts(context, container)
-    write_seed(container, directory, [(f"vol-{n}", m) for n, m in volumes] + [(f"fs-{n}", m) for n, m in shares])
+    write_seed(
+        context, container, directory, [(f"vol-{n}", m) for n, m in volumes] + [(f"fs-{n}", m) for n, m in shares]
+    )
     boot = image.config.boot
     folder = context.paths.boot / boot.id if boot else None
     return MachineSpec(
@@ -128,9 +142,9 @@ def prepare(context: Context, container: Container, image: Image) -> MachineSpec
         memory=container.memory,
         disks=(
             Disk("root", context.paths.container_disk(container.id), context.driver.abilities.disk_format),
-            Disk("seed", directory / _SEED, "raw", read_only=True),
+            Disk("seed", directory / SEED, "raw", read_only=True),
             *(Disk(f"vol-{n}", context.paths.volume_disk(m.source), "raw", m.read_only) for n, m in volumes),
-            *_copies(directory, copied_mounts(context, container)),
+            *_copies(context, directory, copied_mounts(context, container)),
         ),
         stdio=stdio(container),
         kernel=folder / "kernel" if folder else None,
@@ -151,8 +165,9 @@ def maintenance(context: Context, container: Container, image: Image, folder: Pa
             f'the files of "{container.name}" can be reached only while it runs: its image boots from its own disk',
             hint=f"ireko start {container.name}",
         )
+    check_boot(context, image)
     process = Process(("sleep", "2147483647"), (), "", "")
-    write_seed(replace(container, process=process, spec=ContainerSpec(image=container.image)), folder, [])
+    write_seed(context, replace(container, process=process, spec=ContainerSpec(image=container.image)), folder, [])
     kernel = context.paths.boot / boot.id
     return MachineSpec(
         id=container.id,
@@ -162,7 +177,7 @@ def maintenance(context: Context, container: Container, image: Image, folder: Pa
         memory=container.memory,
         disks=(
             Disk("root", disk, context.driver.abilities.disk_format),
-            Disk("seed", folder / _SEED, "raw", read_only=True),
+            Disk("seed", folder / SEED, "raw", read_only=True),
         ),
         stdio=Stdio.PIPES,
         kernel=kernel / "kernel",
@@ -172,10 +187,23 @@ def maintenance(context: Context, container: Container, image: Image, folder: Pa
     )
 
 
-def _copies(directory: Path, copied: list[tuple[int, Mount]]) -> Iterator[Disk]:
+def check_boot(context: Context, image: Image) -> None:
+    """Raises Damaged when what an image boots with is not there."""
+    if image.config.boot is None:
+        return
+    for name in "kernel", "initrd":
+        path = context.paths.boot / image.config.boot.id / name
+        if not path.exists():
+            raise Damaged(
+                f'the {name} of the image "{short(image.id)}" is missing: "{path}"',
+                hint="put it back from a backup, or make the image anew and recreate the container",
+            )
+
+
+def _copies(context: Context, directory: Path, copied: list[tuple[int, Mount]]) -> Iterator[Disk]:
     for n, mount in copied:
         archive = directory / f"copy-{n}.tar"
-        mounts.pack(Path(mount.source), mount.target, archive)
+        mounts.pack(context, Path(mount.source), mount.target, archive)
         yield Disk(f"copy-{n}", archive, "raw", read_only=True)
 
 
@@ -188,7 +216,7 @@ def _check_source(context: Context, mount: Mount) -> None:
         raise Damaged(f"{noun}, mounted at {mount.target}, is not there any more", hint="bring it back, or recreate")
 
 
-def write_seed(container: Container, directory: Path, mounted: list[tuple[str, Mount]]) -> None:
+def write_seed(context: Context, container: Container, directory: Path, mounted: list[tuple[str, Mount]]) -> None:
     """Write what the guest needs to know into a folder that has the keys of its channel; `mounted` has tags and mounts.
 
     Raises NoSpace, Denied.
@@ -203,10 +231,4 @@ def write_seed(container: Container, directory: Path, mounted: list[tuple[str, M
         network=None if container.spec.network == "none" else Network(mac(container.id)),
         mounts=[SeedMount(tag, mount.target, mount.read_only) for tag, mount in mounted],
     )
-    path = directory / _SEED
-    try:
-        path.write_bytes(seed.archive())  # written anew at each start: it need not outlive a power cut
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise NoSpace(f'no space left to write "{path}"', hint="ireko system df") from error
-        raise Denied(f'"{path}" can\'t be written: {error.strerror}') from error
+    context.files.write(directory / SEED, seed.archive())

@@ -11,8 +11,7 @@ from typing import Protocol
 from ireko.engine import layers
 from ireko.engine.context import Context, now
 from ireko.errors import NotFound
-from ireko.host import files
-from ireko.model.image import Boot, History, Image, with_id
+from ireko.model.image import Boot, History, Image, Layer, with_id
 from ireko.model.names import Reference, new_id
 from ireko.model.recipe import Built, Progress, RecipeSummary
 
@@ -54,7 +53,7 @@ class Maker:
                         change.tag(reference, made.id)
                 return made
             workdir = self._context.paths.tmp / new_id()
-            workdir.mkdir(mode=0o700)
+            self._context.files.make_folder(workdir)
             try:
                 built = await self._recipes.build(
                     name, source, workdir=workdir, cache=self._context.paths.cache, progress=progress
@@ -62,7 +61,7 @@ class Maker:
                 progress("storing", None, None)
                 return await self._store(name, built, reference)
             finally:
-                await asyncio.to_thread(files.remove_tree, workdir)
+                await asyncio.to_thread(self._context.files.remove_tree, workdir)
 
     def _made_since(self, name: str, moment: object) -> Image | None:
         summary = next((each for each in self.summaries() if each.name == name), None)
@@ -73,46 +72,64 @@ class Maker:
         return image if image and image.created >= moment else None  # type: ignore[operator]
 
     async def _store(self, name: str, built: Built, reference: Reference | None) -> Image:
-        context = self._context
-        config = built.config
-        if built.kernel is not None and built.initrd is not None:
-            boot = await asyncio.to_thread(self._store_boot, built.kernel, built.initrd)
-            config = replace(config, boot=Boot(boot, built.append))
         layer_id = new_id()
-        place = context.paths.layer_disk(layer_id)
-        place.parent.mkdir(mode=0o700)
+        half = self._context.paths.tmp / layer_id
         try:
-            built.disk.rename(place)
-            files.sync_folder(place.parent)
-            layer = await asyncio.to_thread(layers.seal, context, layer_id, parent=None)
+            layer, boot = await asyncio.to_thread(self._prepare, built, half)
+            config = built.config if boot is None else replace(built.config, boot=Boot(boot.name, built.append))
             step = History(layer.created, f"recipe {name}", "", layer.size)
             image = with_id(Image(id="", layers=(layer_id,), config=config, created=layer.created, history=(step,)))
-            with context.database.change() as change:
-                change.put_layer(layer)
-                change.put_image(image)
-                for each in (reference,) if reference else built.references:
-                    change.tag(each, image.id)
+            references = (reference,) if reference else built.references
+            self._record(layer, image, references, half=half, boot=boot)
         except BaseException:
-            files.remove_tree(place.parent)
+            self._context.files.remove_tree(half)
             raise
-        context.events.publish("image", "create", image.id, {"name": str(reference or built.references[0])})
+        self._context.events.publish("image", "create", image.id, {"name": str(references[0])})
         return image
 
-    def _store_boot(self, kernel: Path, initrd: Path) -> str:
-        """Images of one recipe share their kernel and initrd, so they are named by what they hold."""
-        digest = hashlib.sha256()
-        for path in (kernel, initrd):
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        boot = digest.hexdigest()
-        place = self._context.paths.boot / boot
-        if not place.exists():
-            half = self._context.paths.tmp / new_id()
-            half.mkdir(mode=0o700)
-            kernel.rename(half / "kernel")
-            initrd.rename(half / "initrd")
-            for name in ("kernel", "initrd"):
-                (half / name).chmod(0o400)
-            half.rename(place)
-            files.sync_folder(place.parent)
-        return boot
+    def _prepare(self, built: Built, half: Path) -> tuple[Layer, Path | None]:
+        """What takes its time: the layer in its folder, sealed, and the folder of the kernel under the name it will have."""
+        files, paths = self._context.files, self._context.paths
+        files.make_folder(half)
+        files.move(built.disk, half / paths.layer_disk(half.name).name)
+        layer = layers.seal(self._context, half.name, half / paths.layer_disk(half.name).name, parent=None)
+        files.sync_tree(half)
+        if built.kernel is None or built.initrd is None:
+            return layer, None
+        boot = built.kernel.parent / _boot_id(built.kernel, built.initrd)
+        files.make_folder(boot)
+        for path, name in ((built.kernel, "kernel"), (built.initrd, "initrd")):
+            files.move(path, boot / name)
+            files.set_mode(boot / name, layers.SEALED)
+        files.sync_tree(boot)
+        return layer, boot
+
+    def _record(
+        self, layer: Layer, image: Image, references: tuple[Reference, ...], *, half: Path, boot: Path | None
+    ) -> None:
+        """Put everything in its place. Nothing is awaited, so that nobody finds it there before an image needs it."""
+        files, paths, database = self._context.files, self._context.paths, self._context.database
+        place = paths.layer(layer.id)
+        try:
+            if boot is not None and not (paths.boot / boot.name).exists():
+                files.move(boot, paths.boot / boot.name)
+            files.move(half, place)
+            with database.change() as change:
+                change.put_layer(layer)
+                change.put_image(image)
+                for each in references:
+                    change.tag(each, image.id)
+        except BaseException:
+            files.remove_tree(place)
+            for unused in layers.unused_boots(self._context):
+                files.remove_tree(unused)
+            raise
+
+
+def _boot_id(kernel: Path, initrd: Path) -> str:
+    """Images of one recipe share their kernel and initrd, so they are named by what they hold."""
+    digest = hashlib.sha256()
+    for path in (kernel, initrd):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

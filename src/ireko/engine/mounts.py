@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import tarfile
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from ireko.engine.context import Context
@@ -11,13 +13,26 @@ from ireko.errors import Conflict, Denied, NoSpace
 from ireko.model.container import Container, Mount, MountKind
 
 
+def volumes(container: Container) -> list[str]:
+    """The names of the volumes that a container mounts."""
+    return [mount.source for mount in container.spec.mounts if mount.kind is MountKind.VOLUME]
+
+
+@contextlib.asynccontextmanager
+async def held(context: Context, names: Iterable[str]) -> AsyncIterator[None]:
+    """Hold volumes, so that nobody makes, takes or removes them meanwhile.
+
+    It is done in one order: two who want some of the same never wait for each other.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        for name in sorted(set(names)):
+            await stack.enter_async_context(context.locks(f"volume {name}"))
+        yield
+
+
 def users(context: Context, volume: str) -> list[Container]:
     """The containers that mount a volume."""
-    return [
-        container
-        for container in context.database.containers.values()
-        if any(mount.kind is MountKind.VOLUME and mount.source == volume for mount in container.spec.mounts)
-    ]
+    return [container for container in context.database.containers.values() if volume in volumes(container)]
 
 
 def check_free(context: Context, container: Container) -> None:
@@ -39,15 +54,14 @@ def _both_read(mount: Mount, other: Container) -> bool:
     return mount.read_only and all(m.read_only for m in theirs)
 
 
-def pack(source: Path, target: str, archive: Path) -> None:
+def pack(context: Context, source: Path, target: str, archive: Path) -> None:
     """Write a host file or folder as the tar archive that the guest unpacks at its root. Raises NoSpace, Denied."""
+    context.files.write(archive, b"")
     try:
         with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
             tar.add(source, target.lstrip("/"))
-    except PermissionError as error:
-        raise Denied(f'the host path "{source}" can\'t be read: {error}') from error
     except OSError as error:
-        archive.unlink(missing_ok=True)
+        context.files.remove(archive)
         if error.errno == errno.ENOSPC:
             raise NoSpace(f'no space left to copy "{source}" for the guest', hint="ireko system df") from error
-        raise
+        raise Denied(f'the host path "{source}" can\'t be read: {error}') from error

@@ -10,111 +10,134 @@ The hypervisor is the truth about machines, the database about intent, so:
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Container as ContainerOf
+from collections.abc import Iterable
 from pathlib import Path
 
-from ireko.drivers.base import MachineState
+from ireko.engine import commit, layers, removal
 from ireko.engine.commit import Committer
 from ireko.engine.containers import Containers
 from ireko.engine.context import Context
 from ireko.engine.guestfiles import MAINTENANCE
+from ireko.engine.removal import Remover
 from ireko.engine.runs import Runs
-from ireko.errors import IrekoError
-from ireko.host import files
+from ireko.errors import IrekoError, NotFound
 from ireko.model.container import Container, RestartName, Status
+from ireko.store.database import Operation
 
 _log = logging.getLogger(__name__)
 
 
-async def reconcile(context: Context, runs: Runs, containers: Containers) -> None:
-    """Done once, before the first request is served."""
+async def reconcile(context: Context, runs: Runs, containers: Containers, remover: Remover) -> None:
+    """Done once, before the first request is served. What goes wrong with one container is noted with it."""
     await _end_passing_machines(context)
+    operations = list(context.database.operations.values())
+    for operation in operations:
+        if operation.kind == removal.KIND:
+            await _end_machine(context, context.paths.container(operation.container))
+            await remover.finish(operation)
     for container in list(context.database.containers.values()):
-        await _find_machine(context, runs, container)
-    committer = Committer(context, runs)
-    for operation in list(context.database.operations.values()):
-        await committer.settle(operation)
-    for container in list(context.database.containers.values()):
+        await _settle(context, runs, container)
+    await _settle_commits(context, Committer(context, runs), operations)
+    _restart(context, runs)
+    await layers.collect(context)
+    _sweep(context)
+    await _remove_ended(context, containers)
+
+
+async def _settle(context: Context, runs: Runs, container: Container) -> None:
+    try:
+        await runs.adopt(container)
+    except (IrekoError, OSError) as error:  # it stands as it did: who asks for it tries again
+        _log.exception("the machine of container %s can't be told of", container.name)
+        context.note(container.id, error=str(error))
+
+
+async def _settle_commits(context: Context, committer: Committer, operations: list[Operation]) -> None:
+    for operation in operations:
         try:
-            await _settle(context, runs, containers, container)
-        except (IrekoError, OSError) as error:
-            _log.exception("container %s could not be settled", container.name)
-            context.update(container.id, status=Status.DEAD, error=str(error))
-    _sweep(context.paths.containers, context.database.containers)
-    _sweep(context.paths.layers, context.database.layers)
-    _sweep(context.paths.volumes, context.database.volumes)
-    _sweep(
-        context.paths.boot, {image.config.boot.id for image in context.database.images.values() if image.config.boot}
-    )
+            if operation.kind == commit.KIND:
+                await committer.settle(operation)
+        except (IrekoError, OSError) as error:  # tried again before the next change
+            _log.exception("a commit of container %s can't be settled", operation.container)
+            if operation.container in context.database.containers:
+                context.note(operation.container, error=str(error))
 
 
-async def _end_passing_machines(context: Context) -> None:
-    """Machines that were started only to look at files, and everything half-made."""
-    folders = [folder / MAINTENANCE for folder in _folders(context.paths.containers)]
-    folders += [folder / MAINTENANCE for folder in _folders(context.paths.tmp)]
-    folders += [
-        folder for folder in _folders(context.paths.containers) if folder.name not in context.database.containers
-    ]
-    for folder in folders:
-        if folder.is_dir() and (machine := await context.driver.find(folder)) is not None:
-            await machine.power_off()
-            await machine.close()
-    for folder in _folders(context.paths.containers):
-        files.remove_tree(folder / MAINTENANCE)
-    for entry in context.paths.tmp.iterdir():
-        if entry.is_dir():
-            files.remove_tree(entry)
-        else:
-            entry.unlink()
-
-
-async def _find_machine(context: Context, runs: Runs, container: Container) -> None:
-    machine = await context.driver.find(context.paths.container(container.id))
-    if machine is None:
-        return
-    if container.status is Status.REMOVING:
-        await machine.power_off()
-        await machine.close()
-        return
-    paused = await machine.state() is MachineState.PAUSED
-    container = context.update(
-        container.id,
-        status=Status.PAUSED if paused else Status.RUNNING,
-        started=container.started or container.created,
-        finished=None,
-        published=machine.ports,
-    )
-    runs.watch(container, machine)
-
-
-async def _settle(context: Context, runs: Runs, containers: Containers, container: Container) -> None:
-    container = context.database.containers[container.id]
-    if container.status is Status.REMOVING:
-        containers.finish_removal(container)
-    elif container.status.has_machine and runs.running(container.id) is None:
-        ended = await context.driver.last_end(context.paths.container(container.id))
-        await runs.record_end(container, ended, restart_wanted=True)
-    elif container.status is Status.RESTARTING or _starts_with_the_daemon(container):
-        async with context.locks(container.id):
-            await runs.start(container, restarts=container.restarts + 1)
-    elif container.status is Status.EXITED and container.spec.auto_remove:
-        await containers.remove(container.id, volumes=True)
+def _restart(context: Context, runs: Runs) -> None:
+    found = [each for each in context.database.containers.values() if _starts_with_the_daemon(each)]
+    if found:
+        runs.restart_all(sorted(found, key=lambda each: each.created))
 
 
 def _starts_with_the_daemon(container: Container) -> bool:
-    """docker's rule for a daemon that comes up: `always` even after a manual stop, `unless-stopped` as it says."""
+    """docker's rule for a daemon that comes up: `always` even after a manual stop, `unless-stopped` as it says.
+
+    What waited for its restart, or was to run after it was recreated, is started in any case.
+    """
+    if container.status is Status.RESTARTING:
+        return True
     if container.status is not Status.EXITED:
         return False
     name = container.spec.restart.name
     return name is RestartName.ALWAYS or (name is RestartName.UNLESS_STOPPED and not container.manually_stopped)
 
 
-def _sweep(folder: Path, known: ContainerOf[str]) -> None:
-    for entry in _folders(folder):
-        if entry.name not in known:
-            _log.info("deleting the leftover %s", entry)
-            files.remove_tree(entry)
+async def _remove_ended(context: Context, containers: Containers) -> None:
+    """Those that go when they end, and whose end nobody saw."""
+    for container in list(context.database.containers.values()):
+        if container.status is Status.EXITED and container.spec.auto_remove:
+            with contextlib.suppress(NotFound):  # its end was recorded a moment ago, and it went
+                await containers.remove(container.id, volumes=True)
+
+
+async def _end_passing_machines(context: Context) -> None:
+    """Machines that were started only to look at files, those of containers without a record, and everything half-made."""
+    known = _kept(context, "containers", context.database.containers)
+    places = _folders(context.paths.containers)
+    folders = [folder / MAINTENANCE for folder in (*places, *_folders(context.paths.tmp))]
+    for folder in (*folders, *(folder for folder in places if folder.name not in known)):
+        if folder.is_dir():
+            await _end_machine(context, folder)
+    for folder in places:
+        context.files.remove_tree(folder / MAINTENANCE)
+    for entry in context.paths.tmp.iterdir():
+        if entry.is_dir():
+            context.files.remove_tree(entry)
+        else:
+            context.files.remove(entry)
+
+
+async def _end_machine(context: Context, folder: Path) -> None:
+    if (machine := await context.driver.find(folder)) is not None:
+        await machine.power_off()
+        await machine.close()
+
+
+def _sweep(context: Context) -> None:
+    """Delete the folders that no record knows."""
+    database, paths = context.database, context.paths
+    for folder, known in (
+        (paths.containers, _kept(context, "containers", database.containers)),
+        (paths.layers, _kept(context, "layers", database.layers)),
+        (paths.volumes, _kept(context, "volumes", database.volumes)),
+    ):
+        _delete(context, [entry for entry in _folders(folder) if entry.name not in known])
+    if not database.broken_keys("images"):
+        _delete(context, layers.unused_boots(context))
+
+
+def _kept(context: Context, table: str, known: Iterable[str]) -> set[str]:
+    """What has a record; one that can't be read counts."""
+    in_progress = {each.layer for each in context.database.operations.values()} if table == "layers" else set()
+    return {*known, *context.database.broken_keys(table), *in_progress}
+
+
+def _delete(context: Context, leftovers: list[Path]) -> None:
+    for folder in leftovers:
+        _log.info("deleting the leftover %s", folder)
+        context.files.remove_tree(folder)
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
 
 from ireko.drivers.base import Ended, Machine, MachineState, Trouble
-from ireko.engine import machines, mounts
+from ireko.engine import machines, mounts, traces
 from ireko.engine.context import Context, now
 from ireko.engine.logs import ContainerLog
 from ireko.errors import Conflict, IrekoError, NotModified, TimedOut
 from ireko.model.container import Container, RestartName, Status
 from ireko.model.names import short
 
+_log = logging.getLogger(__name__)
+_Key = TypeVar("_Key")
+_Answer = TypeVar("_Answer")
 CUT_OFF = 137  # docker's exit code for what was killed
+_NOT_STARTED = 128  # and for what could not be started
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 60.0  # seconds before a restart: doubled each time
 _STEADY = 10.0  # seconds after which a run counts as a good one
 _CUT_GRACE = 30.0
@@ -77,7 +84,10 @@ class Runs:
             return machine
         future: asyncio.Future[Machine] = asyncio.get_running_loop().create_future()
         self._starters.setdefault(container.id, []).append(future)
-        return await future
+        try:
+            return await future
+        finally:
+            _take_out(self._starters, container.id, future)
 
     async def start(self, container: Container, *, restarts: int = 0) -> None:
         """Start the machine and record it. The caller holds the container's lock.
@@ -88,32 +98,45 @@ class Runs:
         if container.id in self._runs:
             raise NotModified(f"Container {short(container.id)} is running already")
         context = self._context
-        image = context.database.images[container.image]
         self.log(container)
-        try:
-            spec = await asyncio.to_thread(machines.prepare, context, container, image)
-            mounts.check_free(context, container)
-            machine = await context.driver.start(spec)
-        except IrekoError as error:
-            context.update(container.id, error=error.message, exit_code=128, restarts=restarts)
-            raise
-        try:
-            container = context.update(
-                container.id,
-                status=Status.RUNNING,
-                started=now(),
-                finished=None,
-                exit_code=0,
-                error="",
-                restarts=restarts,
-                manually_stopped=False,
-                published=machine.ports,
-            )
-        except BaseException:
-            await machine.power_off()
-            raise
-        self.watch(container, machine)
+        # Held until it is recorded who has the volumes: of two who start at once the second one is told.
+        async with mounts.held(context, mounts.volumes(container)):
+            try:
+                image = context.database.images[container.image]
+                spec = await asyncio.to_thread(machines.prepare, context, container, image)
+                mounts.check_free(context, container)
+                machine = await context.driver.start(spec)
+            except (IrekoError, OSError) as error:
+                context.note(container.id, error=str(error), exit_code=_NOT_STARTED, restarts=restarts)
+                raise
+            try:
+                container = context.update(container.id, **_started(machine), restarts=restarts)
+            except BaseException:
+                await machine.power_off()
+                await machine.close()
+                raise
+            self.watch(container, machine)
         context.announce(container, "start")
+
+    async def adopt(self, container: Container) -> None:
+        """Get hold of the machine of a container that has one, or record its end. The caller holds the container's lock.
+
+        Raises Unavailable, TimedOut when the machine does not answer; then the container stands as before.
+        """
+        context = self._context
+        directory = context.paths.container(container.id)
+        machine = await context.driver.find(directory)
+        if machine is None:
+            if container.status.has_machine:
+                ended = await context.driver.last_end(directory)
+                await self.record_end(container, ended, restart_wanted=True, moment=traces.last_sign(directory))
+            return
+        status = Status.PAUSED if await machine.state() is MachineState.PAUSED else Status.RUNNING
+        if not container.status.has_machine:  # the start was cut off before it was recorded
+            context.note(container.id, **_started(machine, traces.start(directory)))
+        if context.database.containers[container.id].status is not status:
+            context.note(container.id, status=status)
+        self.watch(context.database.containers[container.id], machine)
 
     def watch(self, container: Container, machine: Machine) -> None:
         """Look after a machine that runs, until its end."""
@@ -143,27 +166,42 @@ class Runs:
         try:
             return await future
         finally:
-            with contextlib.suppress(KeyError, ValueError):
-                self._waiters[key].remove(future)
+            _take_out(self._waiters, key, future)
 
-    async def end(self, container: Container, *, timeout: float, signal: int | None) -> None:  # noqa: ASYNC109
-        """Ask the guest to end, cut the power after `timeout` seconds (below 0: never), and see the end recorded."""
-        run = self._runs[container.id]
+    def begin_end(self, container: Container) -> Run | None:
+        """Its user wants the container to end: the run that has to, None when it only waits for a restart.
+
+        Raises NotModified when it does not run.
+        """
+        run = self._runs.get(container.id)
+        if run is None and container.status is not Status.RESTARTING:
+            raise NotModified(f"Container {container.name} is not running")
+        if run is None:
+            self._context.update(container.id, status=Status.EXITED, manually_stopped=True)
+            self._resolve(container.id, "ended", Waited(container.exit_code, container.error))
+            return None
+        self._context.update(container.id, manually_stopped=True)
         run.restart_wanted = False
-        if await run.machine.state() is MachineState.PAUSED:
-            await run.machine.resume()
+        return run
+
+    async def end(self, container: Container, run: Run, *, timeout: float, signal: int | None) -> None:  # noqa: ASYNC109
+        """Ask the guest to end, cut the power after `timeout` seconds (below 0: never), and see the end recorded."""
+        with contextlib.suppress(IrekoError):  # it ends this moment
+            if await run.machine.state() is MachineState.PAUSED:
+                await run.machine.resume()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout if timeout >= 0 else None):
                 await self._ask(run, signal)
                 await run.done.wait()
                 return
-        await self.cut(container)
+        await self._cut(container, run)
 
     async def cut(self, container: Container) -> None:
-        """Cut the power and see the end recorded."""
-        run = self._runs.get(container.id)
-        if run is None:
-            return
+        """Cut the power, if there is any, and see the end recorded. Raises TimedOut."""
+        if run := self._runs.get(container.id):
+            await self._cut(container, run)
+
+    async def _cut(self, container: Container, run: Run) -> None:
         run.restart_wanted = False
         await run.machine.power_off()
         try:
@@ -188,21 +226,36 @@ class Runs:
         if log := self._logs.pop(container.id, None):
             log.close()
 
-    async def record_end(self, container: Container, ended: Ended, *, restart_wanted: bool) -> None:
-        """Write down how a run ended, tell who waits, and do what the policy says."""
+    async def record_end(
+        self, container: Container, ended: Ended, *, restart_wanted: bool, moment: datetime | None = None
+    ) -> None:
+        """Write down how a run ended, tell who waits, and do what the policy says. `moment`: when, if not right now."""
         exit_code = _exit_code(container, ended)
-        container = self._context.update(
-            container.id, status=Status.EXITED, exit_code=exit_code, error=ended.reason, finished=now()
+        container = self._context.note(
+            container.id, status=Status.EXITED, exit_code=exit_code, error=ended.reason, finished=moment or now()
         )
         self.log(container).end_run()
         self._context.announce(container, "die", exitCode=str(exit_code))
         again = restart_wanted and _wants_restart(container)
         if again:
-            container = self._context.update(container.id, status=Status.RESTARTING)
-            self._context.tasks.start(self._restart(container), name=f"restart of {container.name}")
+            container = self._context.note(container.id, status=Status.RESTARTING)
+            self._context.tasks.start(
+                self._restart(container.id, self._delay(container)), name=f"restart of {container.name}"
+            )
         self._resolve(container.id, "ended", Waited(exit_code, ended.reason))
         if not again and container.spec.auto_remove:
             self.remove_ended(container)
+
+    def restart_all(self, containers: list[Container]) -> None:
+        """Start these one after the other, in the background, unless somebody does something else with them before."""
+        for container in containers:
+            self._context.note(container.id, status=Status.RESTARTING)
+
+        async def restart() -> None:
+            for container in containers:
+                await self._restart(container.id, 0)
+
+        self._context.tasks.start(restart(), name="restarts")
 
     async def close(self) -> None:
         """Let go of every machine; they go on running."""
@@ -232,25 +285,30 @@ class Runs:
         finally:
             run.done.set()
 
-    async def _restart(self, container: Container) -> None:
+    def _delay(self, container: Container) -> float:
+        """Seconds before a restart: twice as many each time, until a run lasts."""
         delay = self._delays.get(container.id, _FIRST_DELAY)
         assert container.finished is not None
         if container.started and (container.finished - container.started).total_seconds() > _STEADY:
             delay = _FIRST_DELAY
         self._delays[container.id] = min(delay * 2, _LONGEST_DELAY)
+        return delay
+
+    async def _restart(self, container_id: str, delay: float) -> None:
         await asyncio.sleep(delay)
-        async with self._context.locks(container.id):
-            present = self._context.database.containers.get(container.id)
+        async with self._context.locks(container_id):
+            present = self._context.database.containers.get(container_id)
             if present is None or present.status is not Status.RESTARTING:
                 return
             try:
                 await self.start(present, restarts=present.restarts + 1)
-            except IrekoError as error:
-                failed = self._context.update(present.id, status=Status.EXITED, error=error.message)
+            except (IrekoError, OSError) as error:
+                _log.warning('"%s" could not be started again: %s', present.name, error)
+                failed = self._context.note(present.id, status=Status.EXITED)
                 self._resolve(failed.id, "ended", Waited(failed.exit_code, failed.error))
 
     def _met(self, container_id: str, trouble: Trouble) -> None:
-        container = self._context.update(
+        container = self._context.note(
             container_id, error=trouble.message, **({"status": Status.PAUSED} if trouble.paused else {})
         )
         self._context.announce(container, "pause" if trouble.paused else "trouble", reason=trouble.message)
@@ -259,6 +317,28 @@ class Runs:
         for future in self._waiters.pop((container_id, kind), []):
             if not future.done():
                 future.set_result(waited)
+
+
+def _started(machine: Machine, moment: datetime | None = None) -> dict[str, Any]:
+    """What the record of a container says once its machine runs."""
+    return {
+        "status": Status.RUNNING,
+        "started": moment or now(),
+        "finished": None,
+        "exit_code": 0,
+        "error": "",
+        "manually_stopped": False,
+        "published": machine.ports,
+    }
+
+
+def _take_out(waiting: dict[_Key, list[asyncio.Future[_Answer]]], key: _Key, future: asyncio.Future[_Answer]) -> None:
+    """Who waited waits no more."""
+    futures = waiting.get(key, [])
+    if future in futures:
+        futures.remove(future)
+    if not futures:
+        waiting.pop(key, None)
 
 
 def _exit_code(container: Container, ended: Ended) -> int:

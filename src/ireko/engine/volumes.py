@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from ireko.engine import mounts
@@ -35,15 +36,37 @@ class Volumes:
     async def create(self, name: str | None = None, labels: dict[str, str] | None = None) -> Volume:
         """A fresh, empty volume; the existing one when there is one of that name. Raises InvalidInput, NoSpace."""
         name = check_volume_name(name) if name else new_id()
-        async with self._context.locks(f"volume {name}"):
+        async with mounts.held(self._context, [name]):
             if found := self._context.database.volumes.get(name):
                 return found
-            await self._make_disk(name)
             volume = Volume(name, now(), CAPACITY, labels or {})
-            with self._context.database.change() as change:
-                change.put_volume(volume)
-        self._context.events.publish("volume", "create", name)
+            async with self.made([volume]):
+                with self._context.database.change() as change:
+                    change.put_volume(volume)
+        self.announce_made([volume])
         return volume
+
+    @contextlib.asynccontextmanager
+    async def made(self, volumes: Iterable[Volume]) -> AsyncIterator[None]:
+        """The disks of volumes that are recorded inside; gone again when what is done inside fails.
+
+        The caller holds them. Raises NoSpace.
+        """
+        done: list[str] = []
+        try:
+            for volume in volumes:
+                done.append(volume.name)
+                await self._make_disk(volume.name)
+            yield
+        except BaseException:
+            for name in done:
+                self._context.files.remove_tree(self._context.paths.volume(name))
+            raise
+
+    def announce_made(self, volumes: Iterable[Volume]) -> None:
+        """Publish that they are there."""
+        for volume in volumes:
+            self._context.events.publish("volume", "create", volume.name)
 
     def get(self, name: str) -> Volume:
         """Raises NotFound."""
@@ -69,7 +92,7 @@ class Volumes:
         if force and name not in self._context.database.volumes:
             return
         self.get(name)
-        async with self._context.locks(f"volume {name}"):
+        async with mounts.held(self._context, [name]):
             if users := self.users(name):
                 names = ", ".join(sorted(user.name for user in users))
                 raise Conflict(
@@ -77,8 +100,14 @@ class Volumes:
                 )
             with self._context.database.change() as change:
                 change.delete_volume(name)
-            files.remove_tree(self._context.paths.volume_disk(name).parent)
-        self._context.events.publish("volume", "destroy", name)
+            await self.discard([name])
+
+    async def discard(self, names: Iterable[str]) -> None:
+        """Remove the disks of volumes that have no record any more."""
+        names = list(names)
+        await self._context.discard(*(self._context.paths.volume(name) for name in names))
+        for name in names:
+            self._context.events.publish("volume", "destroy", name)
 
     async def prune(self, *, unnamed_only: bool = False) -> Pruned:
         """Remove those that no container mounts."""
@@ -87,26 +116,31 @@ class Volumes:
         for volume in self.all():
             if self.users(volume.name) or (unnamed_only and ANONYMOUS not in volume.labels):
                 continue
-            reclaimed += self.size(volume.name)
-            await self.remove(volume.name, force=True)
-            names.append(volume.name)
+            size = self.size(volume.name)
+            with contextlib.suppress(Conflict):  # somebody has begun to use it
+                await self.remove(volume.name, force=True)
+                names.append(volume.name)
+                reclaimed += size
         return Pruned(tuple(names), reclaimed)
 
-    async def remove_unnamed(self, names: Iterable[str]) -> None:
-        """Remove those among them that were made without a name and that nobody else uses."""
-        for name in names:
-            volume = self._context.database.volumes.get(name)
-            if volume is not None and ANONYMOUS in volume.labels and not self.users(name):
-                await self.remove(name, force=True)
+    def unnamed_of(self, container: Container) -> list[str]:
+        """The volumes of a container that were made without a name and that nobody else uses."""
+        return [
+            name
+            for name in dict.fromkeys(mounts.volumes(container))
+            if (volume := self._context.database.volumes.get(name)) is not None
+            and ANONYMOUS in volume.labels
+            and [user.id for user in self.users(name)] == [container.id]
+        ]
 
     async def _make_disk(self, name: str) -> None:
-        half = self._context.paths.tmp / new_id()
-        half.mkdir(mode=0o700)
+        files, paths = self._context.files, self._context.paths
+        half = paths.tmp / new_id()
+        files.make_folder(half)
         try:
             await self._context.driver.format_volume(half / "disk.raw", CAPACITY)
-            files.remove_tree(self._context.paths.volumes / name)  # a leftover without a record
-            half.rename(self._context.paths.volumes / name)
+            files.remove_tree(paths.volume(name))  # a leftover without a record
+            files.move(half, paths.volume(name))
         except BaseException:
             files.remove_tree(half)
             raise
-        files.sync_folder(self._context.paths.volumes)

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import shutil
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ireko.errors import Conflict
+from ireko.errors import Conflict, Denied, NoSpace
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Let a full disk and a missing right be told of as NoSpace and Denied, naming the path."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise NoSpace(f'there is no room for "{path}": {error.strerror}', hint="ireko system df") from error
+        if error.errno in _FORBIDDEN:
+            raise Denied(f'"{path}" can\'t be written: {error.strerror}') from error
+        raise
 
 
 def sync_folder(folder: Path) -> None:
@@ -21,6 +38,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's content last through a power cut."""
+    with path.open("rb" if sys.platform != "win32" else "r+b") as file:
+        os.fsync(file.fileno())
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -38,14 +61,91 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         raise
 
 
-def remove_tree(folder: Path) -> None:
-    """Remove a folder and what is in it, read-only files too; nothing there is fine."""
+def remove_tree(folder: Path, *, step: Callable[[str], None] = lambda name: None) -> None:
+    """Remove a folder and what is in it, read-only files too; nothing there is fine. `step` is told of each entry before."""
     if not folder.exists():
         return
-    for path in folder.rglob("*"):
-        if sys.platform == "win32" and not path.is_symlink():
+    for parent, folders, names in os.walk(folder, topdown=False):
+        for name in names:
+            _remove(Path(parent, name), step)
+        for path in (Path(parent, name) for name in folders):
+            _remove(path, step) if path.is_symlink() else _remove_folder(path, step)
+    _remove_folder(folder, step)
+
+
+def _remove(path: Path, step: Callable[[str], None]) -> None:
+    step(f"remove {path.name}")
+    if sys.platform == "win32" and not path.is_symlink():
+        path.chmod(0o700)  # there a read-only file can't be removed
+    path.unlink(missing_ok=True)
+
+
+def _remove_folder(folder: Path, step: Callable[[str], None]) -> None:
+    step(f"remove {folder.name}/")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rmdir()
+
+
+class Files:
+    """Changes to files that nobody but the user may see. They raise NoSpace and Denied.
+
+    `step` is called with a few words before each one is made. What it raises stops there: a test ends the daemon so.
+    """
+
+    def __init__(self, step: Callable[[str], None] = lambda name: None) -> None:
+        self._step = step
+
+    def make_folder(self, path: Path) -> None:
+        """A fresh folder, 0700 whatever the umask. Raises FileExistsError."""
+        self._step(f"make {path.name}/")
+        with told(path):
+            path.mkdir(mode=0o700)
             path.chmod(0o700)
-    shutil.rmtree(folder)
+
+    def move(self, source: Path, target: Path) -> None:
+        """Give a file or a folder another name on the same disk, and make that last through a power cut."""
+        self._step(f"move {source.name} to {target.parent.name}/{target.name}")
+        with told(target):
+            source.rename(target)
+            sync_folder(target.parent)
+            if source.parent != target.parent:
+                sync_folder(source.parent)
+
+    def set_aside(self, path: Path, target: Path) -> bool:
+        """Give what is going to be removed another name, if it is there: it is gone at once, however large it is."""
+        self._step(f"set {path.name} aside")
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(target)
+            return True
+        return False
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a file, 0600; it need not outlive a power cut."""
+        self._step(f"write {path.name}")
+        with told(path), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(data)
+
+    def set_mode(self, path: Path, mode: int) -> None:
+        """As chmod."""
+        self._step(f"set the mode of {path.name}")
+        path.chmod(mode)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file; nothing there is fine."""
+        self._step(f"remove {path.name}")
+        path.unlink(missing_ok=True)
+
+    def remove_tree(self, folder: Path) -> None:
+        """Remove a folder and what is in it; nothing there is fine."""
+        remove_tree(folder, step=self._step)
+
+    def sync_tree(self, folder: Path) -> None:
+        """Make the files of a folder last through a power cut, and their names in it."""
+        with told(folder):
+            for path in folder.iterdir():
+                if path.is_file():
+                    sync_file(path)
+            sync_folder(folder)
 
 
 class Lock:
@@ -57,7 +157,7 @@ class Lock:
 
     def take(self) -> None:
         """Raises Conflict when another process holds it."""
-        file = self._path.open("a+b")
+        file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
         try:
             _lock(file)
         except OSError as error:

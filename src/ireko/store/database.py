@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ireko.errors import Damaged, NoSpace
+from ireko.errors import AlreadyThere, Damaged, NoSpace, Unavailable
 from ireko.model.container import Container
 from ireko.model.image import Image, Layer
 from ireko.model.names import Reference
@@ -40,14 +41,21 @@ _MIGRATIONS = (
 )
 
 
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
+
+
 @dataclass(frozen=True)
 class Operation:
-    """A step-by-step change that a crash can cut off: what reconciling needs to finish or undo it."""
+    """A step-by-step change that a crash can cut off: what reconciling needs to finish or undo it.
+
+    `kind` "commit": `layer` is the one in the making. "remove": with `volumes` those without a name go too.
+    """
 
     id: str
     kind: str
     container: str
-    layer: str
+    layer: str = ""
+    volumes: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,19 +164,26 @@ class Change:
 class Database:
     """The one owner of `ireko.db`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, step: Callable[[str], None] = lambda name: None) -> None:
+        """`step` is called before and after each change is on the disk; what it raises stops there. Raises Damaged."""
         self._path = path
+        self._step = step
         self._tables = _Tables()
         self.broken: list[Broken] = []
+        # SQLite gives the files beside it the mode that this one has.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._prepare()
             self._load()
         except sqlite3.DatabaseError as error:
+            self._connection.close()
             raise Damaged(
                 f'the database "{path}" can\'t be read: {error}', hint="restore it from a backup of its folder"
             ) from error
-        path.chmod(0o600)
+        except BaseException:
+            self._connection.close()
+            raise
 
     @property
     def layers(self) -> Mapping[str, Layer]:
@@ -200,29 +215,48 @@ class Database:
         """By id."""
         return MappingProxyType(self._tables.operations)
 
+    def broken_keys(self, table: str) -> set[str]:
+        """The keys of the records of a table that could not be read: what they stand for is there all the same."""
+        return {each.key for each in self.broken if each.table == table}
+
     @contextlib.contextmanager
     def change(self) -> Iterator[Change]:
-        """All of what is done inside, or nothing of it. Raises NoSpace when the disk is full."""
+        """All of what is done inside, or nothing of it.
+
+        Raises NoSpace when the disk is full, AlreadyThere when a container's name is taken by a record that can't be read,
+        Unavailable when the file can't be written.
+        """
         change = Change(self._connection, self._tables)
+        self._step("change the database")
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             yield change
             self._connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             self._roll_back()
-            if error.sqlite_errorcode in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}:
-                raise NoSpace(
-                    f'the disk of "{self._path}" is full', hint="free some space, then try again: nothing was changed"
-                ) from error
-            raise
+            raise self._meaning(error) from error
         except BaseException:
             self._roll_back()
             raise
+        self._step("the database is changed")
         change._follow()
+
+    def remember(self, container: Container) -> None:
+        """Replace a container's record in memory alone: the disk keeps the older one until it is changed again."""
+        self._tables.containers[container.id] = container
 
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    def _meaning(self, error: sqlite3.Error) -> NoSpace | AlreadyThere | Unavailable:
+        if isinstance(error, sqlite3.IntegrityError):
+            return AlreadyThere(f"the name is taken by a record that can't be read: {error}", hint="ireko doctor")
+        if getattr(error, "sqlite_errorcode", None) in _FULL:
+            return NoSpace(
+                f'the disk of "{self._path}" is full', hint="free some space, then try again: nothing was changed"
+            )
+        return Unavailable(f'the database "{self._path}" can\'t be written: {error}', hint="ireko doctor")
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:

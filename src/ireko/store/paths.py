@@ -59,22 +59,21 @@ class Paths:
         return self.root / "state"
 
     def make(self) -> None:
-        """Make the folders, private to the user."""
-        for folder in (
-            self.root,
-            self.layers,
-            self.containers,
-            self.volumes,
-            self.boot,
-            self.tmp,
-            self.cache,
-            self.state,
-        ):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the folders, private to the user whatever the umask. The root is left as it is when it was there."""
+        if not self.root.exists():
+            self.root.mkdir(mode=0o700, parents=True)
+            self.root.chmod(0o700)
+        for folder in self.layers, self.containers, self.volumes, self.boot, self.tmp, self.cache, self.state:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.chmod(0o700)
 
     def layer_disk(self, layer: str) -> Path:
         """A layer's disk file."""
-        return self.layers / layer / f"disk.{self.suffix}"
+        return self.layer(layer) / f"disk.{self.suffix}"
+
+    def layer(self, layer: str) -> Path:
+        """A layer's folder."""
+        return self.layers / layer
 
     def container(self, container: str) -> Path:
         """A container's folder."""
@@ -84,6 +83,10 @@ class Paths:
         """A container's writable disk."""
         return self.container(container) / f"disk.{self.suffix}"
 
+    def volume(self, volume: str) -> Path:
+        """A volume's folder."""
+        return self.volumes / volume
+
     def volume_disk(self, volume: str) -> Path:
         """A volume's data disk."""
-        return self.volumes / volume / "disk.raw"
+        return self.volume(volume) / "disk.raw"
