@@ -7,21 +7,18 @@ import io
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 IREKO = (sys.executable, "-m", "ireko")
 DEADLINE = 30.0
-LOGIN = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
 DETACH = b"\x10\x11"
 PROMPT = rb"# "
 """What a shell inside shows once the terminal is connected: what is typed before that goes through ours."""
@@ -33,25 +30,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="drives terminal
 class Daemon:
     """A daemon of our own, and command lines against it."""
 
-    root: Path
-
-    @property
-    def address(self) -> str:
-        return f"unix://{self.root / 'ireko.sock'}"
-
-    def start(self) -> None:
-        reading, writing = os.pipe()
-        with (self.root / "log").open("ab") as log, os.fdopen(reading) as pipe:
-            self.process = subprocess.Popen(
-                [*IREKO, "serve", "--driver", "fake", "--root", str(self.root), "--ready-fd", str(writing)],
-                pass_fds=[writing], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
-            os.close(writing)
-            assert pipe.readline() == "ready\n", (self.root / "log").read_text()
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(DEADLINE)
+    address: str
 
     @contextlib.contextmanager
     def running(self, *argv: str, **options: int) -> Iterator[subprocess.Popen[bytes]]:
@@ -83,14 +62,10 @@ class Daemon:
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    made = Daemon(tmp_path_factory.mktemp("r"))
-    made.start()
-    try:
-        made.out("image", "make", "nano")
-        yield made
-    finally:
-        made.stop()
+def daemon(daemon_process) -> Daemon:
+    made = Daemon(daemon_process.address)
+    made.out("image", "make", "nano")
+    return made
 
 
 @pytest.fixture
@@ -102,70 +77,9 @@ def box(daemon: Daemon, request: pytest.FixtureRequest) -> Iterator[str]:
     daemon("rm", "-f", name)
 
 
-@dataclass
-class Typist:
-    """A command line on a terminal, and a person at it."""
-
-    argv: list[str]
-    master: int = -1
-    seen: bytes = b""
-    size: tuple[int, int] = (24, 80)
-    process: subprocess.Popen[bytes] = field(init=False)
-
-    def __post_init__(self) -> None:
-        import pty
-
-        self.master, slave = pty.openpty()
-        self.resize(*self.size)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", LOGIN, *self.argv], stdin=slave, stdout=slave, stderr=slave
-        )
-        os.close(slave)
-
-    def resize(self, rows: int, columns: int) -> None:
-        import termios
-
-        termios.tcsetwinsize(self.master, (rows, columns))
-
-    def type(self, text: bytes) -> None:
-        os.write(self.master, text)
-
-    def expect(self, pattern: bytes) -> bytes:
-        """Read until the pattern has come; what came with it. What was expected before is forgotten."""
-        end = time.monotonic() + DEADLINE
-        while not (found := re.search(pattern, self.seen)):
-            ready, _, _ = select.select([self.master], [], [], max(0, end - time.monotonic()))
-            piece = b""
-            with contextlib.suppress(OSError):  # Linux: the last one has closed the other side
-                piece = os.read(self.master, 4096) if ready else b""
-            assert piece, f"waited for {pattern!r}, saw {self.seen!r}"
-            self.seen += piece
-        self.seen = self.seen[found.end() :]
-        return found[0]
-
-    def ends(self) -> int:
-        code = self.process.wait(DEADLINE)
-        self.expect(rb"(?s).*")
-        return code
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self.master)
-
-
 @pytest.fixture
-def typist(daemon: Daemon) -> Iterator[object]:
-    made: list[Typist] = []
-
-    def sit_down(*argv: str) -> Typist:
-        made.append(Typist([*IREKO, "-H", daemon.address, *argv]))
-        return made[-1]
-
-    yield sit_down
-    for each in made:
-        each.close()
+def typist(daemon: Daemon, sit_down):
+    return lambda *argv: sit_down([*IREKO, "-H", daemon.address, *argv])
 
 
 class TestRun:
@@ -269,16 +183,9 @@ class TestTerminal:
 
     def test_size_follows(self, daemon: Daemon, box: str, typist) -> None:
         person = typist("exec", "-it", box, "sh")
-        person.type(b"stty size\r")
-        person.expect(rb"24 80\r\n")
+        person.expect_size(24, 80)
         person.resize(40, 100)
-        # The new size travels by itself; asking again until it has arrived is what a person does too.
-        for _ in range(100):
-            person.type(b"stty size\r")
-            if person.expect(rb"(24 80|40 100)\r\n") == b"40 100\r\n":
-                break
-        else:
-            pytest.fail("the new size never came")
+        person.expect_size(40, 100)
         person.type(b"exit\r")
         assert person.ends() == 0
 
