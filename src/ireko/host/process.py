@@ -38,11 +38,13 @@ async def run(
     input: bytes | None = None,  # noqa: A002 - subprocess calls it so
     timeout: float | None = None,  # noqa: ASYNC109 - the limit is part of what is promised
     on_line: Callable[[str], None] | None = None,
+    grace: float = 0,
 ) -> Completed:
     """Run a program to its end and return what it wrote.
 
     `env` replaces the environment when given. `on_line` is called with each line of standard error as it comes. When the
-    caller is cancelled or `timeout` (seconds) passes, the program is killed before the call returns.
+    caller is cancelled or `timeout` (seconds) passes, the program is killed before the call returns; with `grace` it is
+    told to end first, and has so many seconds for it.
     Raises ProgramMissing, ProgramFailed (any exit code but 0), TimedOut.
     """
     process = await _start(argv, cwd=cwd, env=env, stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL)
@@ -52,7 +54,7 @@ async def run(
     except TimeoutError as error:
         raise TimedOut(f'"{argv[0]}" did not end within {timeout} seconds', details=command_line(argv)) from error
     finally:
-        await _end(process)
+        await _end(process, grace)
     if process.returncode:
         said = stderr.decode(errors="replace").strip()[-_TAIL:]
         last = said.splitlines()[-1] if said else "it said nothing"
@@ -115,7 +117,11 @@ async def _feed(process: asyncio.subprocess.Process, data: bytes | None) -> None
     process.stdin.close()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process, grace: float) -> None:
+    if process.returncode is None and grace:
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
+            process.terminate()
+            await asyncio.wait_for(process.wait(), grace)
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
