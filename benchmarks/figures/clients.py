@@ -70,6 +70,6 @@ FIGURE = Figure(
     goal=AtMost(0),
     ready=_ready,
     guests=False,
-    repetitions=2,
+    repetitions=1,
     warm_up=0,
 )
