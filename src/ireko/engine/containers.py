@@ -23,7 +23,9 @@ from ireko.host import files
 from ireko.model.container import Container, ContainerSpec, Status
 from ireko.model.image import Image
 from ireko.model.names import Reference, check_container_name, new_id
+from ireko.store.database import Operation
 
+RESTART = "restart"
 _SIGKILL, _SIGTERM = 9, 15
 
 
@@ -120,13 +122,19 @@ class Containers:
         self._context.announce(container, "stop")
 
     async def restart(self, ref: str, *, timeout: int | None = None) -> None:  # noqa: ASYNC109
-        """Stop it, if it runs, and start it."""
-        container_id = self.get(ref).id
-        with contextlib.suppress(NotModified):
-            await self.stop(container_id, timeout=timeout)
-        async with self._held(container_id) as container:
-            await self._runs.start(container)
-            self._context.announce(self.get(container.id), "restart")
+        """Stop it, if it runs, and start it. It is noted before, so that a daemon which starts meanwhile does both."""
+        operation = Operation(new_id(), RESTART, self.get(ref).id)
+        with self._context.database.change() as change:
+            change.put_operation(operation)
+        try:
+            with contextlib.suppress(NotModified):
+                await self.stop(operation.container, timeout=timeout)
+            async with self._held(operation.container) as container:
+                await self._runs.start(container)
+                self._context.announce(self.get(container.id), "restart")
+        finally:
+            with self._context.database.change() as change:
+                change.delete_operation(operation.id)
 
     async def kill(self, ref: str, *, signal: int = _SIGKILL) -> None:
         """Cut the power (signal 9), or send the main process a signal. Raises Conflict when it does not run."""

@@ -131,7 +131,9 @@ class Runs:
                 ended = await context.driver.last_end(directory)
                 await self.record_end(container, ended, restart_wanted=True, moment=traces.last_sign(directory))
             return
-        status = Status.PAUSED if await machine.state() is MachineState.PAUSED else Status.RUNNING
+        status = Status.RUNNING
+        with contextlib.suppress(IrekoError):  # it ends this moment, and will be seen to
+            status = Status.PAUSED if await machine.state() is MachineState.PAUSED else Status.RUNNING
         if not container.status.has_machine:  # the start was cut off before it was recorded
             context.note(container.id, **_started(machine, traces.start(directory)))
         if context.database.containers[container.id].status is not status:

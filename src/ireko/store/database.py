@@ -49,6 +49,7 @@ class Operation:
     """A step-by-step change that a crash can cut off: what reconciling needs to finish or undo it.
 
     `kind` "commit": `layer` is the one in the making. "remove": with `volumes` those without a name go too.
+    "restart": it is to be stopped and started.
     """
 
     id: str
