@@ -149,10 +149,12 @@ class World:
 
     # What a user does
 
-    async def make(self, name: str, *command: str, start: bool = True, kept: str = "", **spec: Any) -> str:
+    async def make(
+        self, name: str, *command: str, image: str = "nano", start: bool = True, kept: str = "", **spec: Any
+    ) -> str:
         """A container that runs a command, with a text in /kept."""
         created = await self.engine.containers.create(
-            ContainerSpec(image="nano", command=command or LASTING, **spec), name=name
+            ContainerSpec(image=image, command=command or LASTING, **spec), name=name
         )
         if start or kept:
             await self.engine.containers.start(name)
