@@ -44,7 +44,8 @@ apt_update() {
   _apt_updated=yes
 }
 
-_installed() { dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | sed -n 's/ installed$//p'; }
+# dpkg-query fails when one of them is not known
+_installed() { { dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true; } | sed -n 's/ installed$//p'; }
 
 setup_packages() {
   if ! command -v dpkg-query >/dev/null; then
