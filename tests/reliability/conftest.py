@@ -48,12 +48,12 @@ async def make_world(base_root: Path, tmp_path: Path) -> AsyncIterator[MakeWorld
 
     yield make
     for world in made:
+        if not world.closed:
+            await world.abandon()
         await world.host.cut_power()
 
 
 @pytest.fixture
-async def world(make_world: MakeWorld) -> AsyncIterator[World]:
+async def world(make_world: MakeWorld) -> World:
     """One world, for a test that needs no more."""
-    made = await make_world()
-    yield made
-    await made.engine.close()
+    return await make_world()

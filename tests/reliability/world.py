@@ -38,24 +38,33 @@ class Fate:
         self.dead = asyncio.Event()
         self.when_dead: Callable[[], None] = lambda: None
         self._over = False
+        self._interruption: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
     def begin(self, at: int | None = None) -> None:
         """Count from here."""
-        self.steps, self.at = [], at
+        self.steps, self.at, self._interruption = [], at, None
 
     def __call__(self, name: str) -> None:
         if self._over:
             raise Crash
         self.steps.append(name)
-        if len(self.steps) == self.at:
+        if len(self.steps) != self.at:
+            return
+        if self._interruption is not None:
+            self._interruption()
+        else:
             self._over = True
             if threading.get_ident() == self._thread:
                 self._end()
             else:
                 self._loop.call_soon_threadsafe(self._end)
             raise Crash
+
+    def interrupt(self, at: int, what: Callable[[], None]) -> None:
+        """Do something else before that step, once; the daemon goes on."""
+        self.steps, self.at, self._interruption = [], at, what
 
     def end_now(self) -> None:
         """Wherever it is."""
@@ -86,6 +95,7 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.closed = False
         self.host = FakeHost()
 
     async def open(self, at: int | None = None) -> bool:
@@ -135,6 +145,7 @@ class World:
             await asyncio.wait(tasks)
 
     async def close(self) -> None:
+        self.closed = True
         await self.engine.close()
         await self.host.cut_power()
 

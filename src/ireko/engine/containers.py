@@ -11,7 +11,7 @@ from ireko.drivers.base import Command, FileEntry, Machine, MachineState, Stream
 from ireko.engine import creation, layers, lookup, specs
 from ireko.engine.attach import Attachment, MainAttachment
 from ireko.engine.commit import Committer
-from ireko.engine.context import Context, now
+from ireko.engine.context import Context, now, to_its_end
 from ireko.engine.guestfiles import Change, GuestFiles
 from ireko.engine.logs import LogLine
 from ireko.engine.reading import read_log
@@ -21,7 +21,7 @@ from ireko.engine.volumes import Pruned, Volumes
 from ireko.errors import Conflict, GuestFailed, InvalidInput, IrekoError, NotFound, NotModified, Unsupported
 from ireko.host import files
 from ireko.model.container import Container, ContainerSpec, Status
-from ireko.model.image import Image
+from ireko.model.image import Image, Layer
 from ireko.model.names import Reference, check_container_name, new_id
 from ireko.store.database import Operation
 
@@ -121,20 +121,19 @@ class Containers:
             await self._runs.end(container, ending, timeout=limit, signal=signal)
         self._context.announce(container, "stop")
 
-    async def restart(self, ref: str, *, timeout: int | None = None) -> None:  # noqa: ASYNC109
+    async def restart(self, ref: str, *, timeout: int | None = None, signal: int | None = None) -> None:  # noqa: ASYNC109
         """Stop it, if it runs, and start it. It is noted before, so that a daemon which starts meanwhile does both."""
         operation = Operation(new_id(), RESTART, self.get(ref).id)
         with self._context.database.change() as change:
             change.put_operation(operation)
         try:
             with contextlib.suppress(NotModified):
-                await self.stop(operation.container, timeout=timeout)
+                await self.stop(operation.container, timeout=timeout, signal=signal)
             async with self._held(operation.container) as container:
                 await self._runs.start(container)
                 self._context.announce(self.get(container.id), "restart")
         finally:
-            with self._context.database.change() as change:
-                change.delete_operation(operation.id)
+            self._context.finished(operation)
 
     async def kill(self, ref: str, *, signal: int = _SIGKILL) -> None:
         """Cut the power (signal 9), or send the main process a signal. Raises Conflict when it does not run."""
@@ -199,15 +198,14 @@ class Containers:
         The present state of the image's name counts; the container runs afterwards when it ran before.
         """
         async with self._held(ref) as old:
-            fresh = self._fresh(old)
+            fresh, gone = self._fresh(old), layers.unused(self._context, without=old.id)
             async with self._context.locks(fresh.id):  # its name is known as soon as it is recorded
                 with creation.folder_of(self._context, fresh), self._context.database.change() as change:
                     change.delete_container(old.id)
                     change.put_container(fresh)
+                    layers.forget(change, gone)
                 self._context.announce(fresh, "recreate")
-                await self._remover.clear_away(old)
-                if fresh.status is Status.RESTARTING:
-                    await self._start_again(fresh)
+                await self._take_over(old, gone, fresh)
         return self.get(fresh.id)
 
     async def wait(self, ref: str, *, condition: str = "not-running") -> Waited:
@@ -363,11 +361,14 @@ class Containers:
             published=specs.ports(old.spec, image),
         )
 
-    async def _start_again(self, fresh: Container) -> None:
+    async def _take_over(self, old: Container, gone: list[Layer], fresh: Container) -> None:
         try:
-            await self._runs.start(fresh)
-        except (IrekoError, OSError):
-            self._context.note(fresh.id, status=Status.CREATED)
+            await to_its_end(self._remover.clear_away(old, gone))
+            if fresh.status is Status.RESTARTING:
+                await self._runs.start(fresh)
+        except BaseException:
+            if self.get(fresh.id).status is Status.RESTARTING:
+                self._context.note(fresh.id, status=Status.CREATED)
             raise
 
     def _remove_ended(self, container: Container) -> None:

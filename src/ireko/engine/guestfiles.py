@@ -14,7 +14,7 @@ import msgspec
 
 from ireko.drivers.base import FileEntry, Guest, Machine, MachineState
 from ireko.engine import lookup, machines
-from ireko.engine.context import Context, now
+from ireko.engine.context import Context, now, to_its_end
 from ireko.engine.runs import Runs
 from ireko.errors import Conflict, IrekoError
 from ireko.guest.identity import Identity
@@ -139,7 +139,7 @@ class GuestFiles:
             try:
                 yield machine.guest
             finally:
-                await asyncio.shield(_end(machine))
+                await to_its_end(_end(machine))
         finally:
             changes.remove_tree(folder)
 

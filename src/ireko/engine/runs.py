@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ireko.drivers.base import Ended, Machine, MachineState, Trouble
 from ireko.engine import machines, mounts, traces
-from ireko.engine.context import Context, now
+from ireko.engine.context import Context, now, to_its_end
 from ireko.engine.logs import ContainerLog
 from ireko.errors import Conflict, IrekoError, NotModified, TimedOut
 from ireko.model.container import Container, RestartName, Status
@@ -103,7 +103,7 @@ class Runs:
         async with mounts.held(context, mounts.volumes(container)):
             try:
                 image = context.database.images[container.image]
-                spec = await asyncio.to_thread(machines.prepare, context, container, image)
+                spec = await to_its_end(asyncio.to_thread(machines.prepare, context, container, image))
                 mounts.check_free(context, container)
                 machine = await context.driver.start(spec)
             except (IrekoError, OSError) as error:

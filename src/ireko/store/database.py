@@ -246,6 +246,10 @@ class Database:
         """Replace a container's record in memory alone: the disk keeps the older one until it is changed again."""
         self._tables.containers[container.id] = container
 
+    def forget(self, operation: Operation) -> None:
+        """Forget an operation in memory alone."""
+        self._tables.operations.pop(operation.id, None)
+
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
