@@ -44,6 +44,14 @@ async def test_restart(http: Http) -> None:
         assert await status(http, ref) == "running"
 
 
+async def test_restart_with_a_signal(http: Http) -> None:
+    ref = await http.run("sh", "-c", "trap 'exit 4' USR1; echo ready; while true; do sleep 0.01; done")
+    await _said(http, ref, b"ready")
+    async with http.session.get("http://d/events", params={"filters": '{"event": ["die"]}'}) as events:
+        assert (await http("POST", f"/containers/{ref}/restart", signal="USR1")).status == 204
+        assert b'"exitCode":"4"' in await events.content.readline()
+
+
 @pytest.mark.parametrize(("signal", "code"), [("", 137), ("KILL", 137), ("SIGTERM", 143), ("2", 130)])
 async def test_kill(http: Http, signal: str, code: int) -> None:
     ref = await http.run("sleep", "1000")
