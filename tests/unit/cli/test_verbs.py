@@ -237,8 +237,22 @@ def test_doctor_ends_with_one_when_something_is_wrong(cli) -> None:
     assert cli("doctor", "--format", "json").code == 0
 
 
-def test_a_shell_completes_names(recorded_daemon: str) -> None:
-    words = {"_IREKO_COMPLETE": "bash_complete", "COMP_WORDS": "ireko stop w", "COMP_CWORD": "2"}
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("stop w", "plain,web\n"),
+        ("inspect w", "plain,web\n"),
+        ("inspect debian:l", "plain,debian:latest\n"),
+        ("volume inspect d", "plain,data\n"),
+        ("cp w", "plain,web:\n"),
+        ("cp ./w", "file,./w\n"),
+        ("image m", "plain,make\n"),
+        ("run --rest", "plain,--restart\n"),
+    ],
+)
+def test_a_shell_completes_names(recorded_daemon: str, line: str, completed: str) -> None:
+    place = str(len(line.split()))
+    words = {"_IREKO_COMPLETE": "bash_complete", "COMP_WORDS": f"ireko {line}", "COMP_CWORD": place}
     program = "from ireko.cli.main import main; main([])"
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -246,7 +260,7 @@ def test_a_shell_completes_names(recorded_daemon: str) -> None:
         capture_output=True,
         check=True,
     )
-    assert done.stdout == b"plain,web\n"
+    assert done.stdout.decode() == completed
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
