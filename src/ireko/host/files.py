@@ -108,8 +108,6 @@ class Files:
         with told(target):
             source.rename(target)
             sync_folder(target.parent)
-            if source.parent != target.parent:
-                sync_folder(source.parent)
 
     def set_aside(self, path: Path, target: Path) -> bool:
         """Give what is going to be removed another name, if it is there: it is gone at once, however large it is."""
