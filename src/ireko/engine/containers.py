@@ -99,27 +99,14 @@ class Containers:
                     f"cannot start a paused container, try unpause instead: {container.name}",
                     hint=f"ireko unpause {container.name}",
                 )
-            try:
-                await self._runs.start(container)
-            except NotModified:
-                raise
-            except (IrekoError, OSError):
-                if container.spec.auto_remove:
-                    await self._remover.remove(self.get(container.id), volumes=True)
-                raise
+            await self._start(container)
 
     async def stop(self, ref: str, *, timeout: int | None = None, signal: int | None = None) -> None:  # noqa: ASYNC109
         """Ask the guest to end; after `timeout` seconds (the container's own by default; below 0: never) cut the power.
 
         Raises NotModified when it does not run.
         """
-        async with self._held(ref) as container:
-            ending = self._runs.begin_end(container)
-        if ending is not None:
-            # Its lock is free meanwhile: who loses patience can still kill or remove it.
-            limit = container.stop_timeout if timeout is None else timeout
-            await self._runs.end(container, ending, timeout=limit, signal=signal)
-        self._context.announce(container, "stop")
+        await self._stop(ref, timeout=timeout, signal=signal, again=False)
 
     async def restart(self, ref: str, *, timeout: int | None = None, signal: int | None = None) -> None:  # noqa: ASYNC109
         """Stop it, if it runs, and start it. It is noted before, so that a daemon which starts meanwhile does both."""
@@ -128,9 +115,9 @@ class Containers:
             change.put_operation(operation)
         try:
             with contextlib.suppress(NotModified):
-                await self.stop(operation.container, timeout=timeout, signal=signal)
+                await self._stop(operation.container, timeout=timeout, signal=signal, again=True)
             async with self._held(operation.container) as container:
-                await self._runs.start(container)
+                await self._start(container)
                 self._context.announce(self.get(container.id), "restart")
         finally:
             self._context.finished(operation)
@@ -327,6 +314,25 @@ class Containers:
                     await self._settle(container_id)
                     yield self.get(container_id)
                     return
+
+    async def _start(self, container: Container) -> None:
+        try:
+            await self._runs.start(container)
+        except NotModified:
+            raise
+        except (IrekoError, OSError):
+            if container.spec.auto_remove:
+                await self._remover.remove(self.get(container.id), volumes=True)
+            raise
+
+    async def _stop(self, ref: str, *, timeout: int | None, signal: int | None, again: bool) -> None:  # noqa: ASYNC109
+        async with self._held(ref) as container:
+            ending = self._runs.begin_end(container, again=again)
+        if ending is not None:
+            # Its lock is free meanwhile: who loses patience can still kill or remove it.
+            limit = container.stop_timeout if timeout is None else timeout
+            await self._runs.end(container, ending, timeout=limit, signal=signal)
+        self._context.announce(container, "stop")
 
     async def _settle(self, container_id: str) -> None:
         for operation in self._committer.unsettled(container_id):

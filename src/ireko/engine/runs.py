@@ -44,6 +44,8 @@ class Run:
     stop_watching: tuple[Callable[[], None], ...]
     done: asyncio.Event
     restart_wanted: bool = True
+    removal_wanted: bool = True
+    """Whether a container that goes when it ends goes with this run's end."""
 
 
 class Runs:
@@ -129,7 +131,7 @@ class Runs:
         if machine is None:
             if container.status.has_machine:
                 ended = await context.driver.last_end(directory)
-                await self.record_end(container, ended, restart_wanted=True, moment=traces.last_sign(directory))
+                await self.record_end(container, ended, moment=traces.last_sign(directory))
             return
         status = Status.RUNNING
         with contextlib.suppress(IrekoError):  # it ends this moment, and will be seen to
@@ -170,8 +172,8 @@ class Runs:
         finally:
             _take_out(self._waiters, key, future)
 
-    def begin_end(self, container: Container) -> Run | None:
-        """Its user wants the container to end: the run that has to, None when it only waits for a restart.
+    def begin_end(self, container: Container, *, again: bool = False) -> Run | None:
+        """Its user wants the container to end (and to start `again`): the run, None when it only waits for a restart.
 
         Raises NotModified when it does not run.
         """
@@ -183,7 +185,7 @@ class Runs:
             self._resolve(container.id, "ended", Waited(container.exit_code, container.error))
             return None
         self._context.update(container.id, manually_stopped=True)
-        run.restart_wanted = False
+        run.restart_wanted, run.removal_wanted = False, not again
         return run
 
     async def end(self, container: Container, run: Run, *, timeout: float, signal: int | None) -> None:  # noqa: ASYNC109
@@ -229,7 +231,13 @@ class Runs:
             log.close()
 
     async def record_end(
-        self, container: Container, ended: Ended, *, restart_wanted: bool, moment: datetime | None = None
+        self,
+        container: Container,
+        ended: Ended,
+        *,
+        restart_wanted: bool = True,
+        removal_wanted: bool = True,
+        moment: datetime | None = None,
     ) -> None:
         """Write down how a run ended, tell who waits, and do what the policy says. `moment`: when, if not right now."""
         exit_code = _exit_code(container, ended)
@@ -245,7 +253,7 @@ class Runs:
                 self._restart(container.id, self._delay(container)), name=f"restart of {container.name}"
             )
         self._resolve(container.id, "ended", Waited(exit_code, ended.reason))
-        if not again and container.spec.auto_remove:
+        if not again and removal_wanted and container.spec.auto_remove:
             self.remove_ended(container)
 
     def restart_all(self, containers: list[Container]) -> None:
@@ -283,7 +291,9 @@ class Runs:
         try:
             container = self._context.database.containers.get(container_id)
             if container is not None:
-                await self.record_end(container, ended, restart_wanted=run.restart_wanted)
+                await self.record_end(
+                    container, ended, restart_wanted=run.restart_wanted, removal_wanted=run.removal_wanted
+                )
         finally:
             run.done.set()
 
