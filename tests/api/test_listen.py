@@ -13,6 +13,9 @@ import pytest
 
 from ireko.api.listen import listen
 from ireko.api.server import ApiServer
+from ireko.client import Client
+from ireko.client.address import Address
+from ireko.client.transport import HttpTransport
 from ireko.errors import Conflict, Denied, InvalidInput, IrekoError, Unavailable, Unsupported
 
 from .conftest import Daemon, Http
@@ -103,6 +106,11 @@ class TestTcp:
     @pytest.mark.parametrize("host", ["example.com", "example.com:2375", "localhost.example.com", "192.0.2.1"])
     async def test_another_s_name_is_a_web_page_s(self, ask, host: str) -> None:
         assert await ask(Host=host) == 403
+
+    async def test_our_own_client_is_let_in(self, daemon: Daemon) -> None:
+        async with ApiServer(daemon.engine, hosts=["tcp://127.0.0.1:0"], on_stop=lambda: None) as server:
+            client = Client(HttpTransport(Address.parse(server.addresses[0])))
+            assert (await asyncio.to_thread(client.system.info))["OSType"] == "linux"
 
     async def test_origins(self, ask) -> None:
         assert await ask(Origin="http://localhost") == 403
