@@ -161,7 +161,7 @@ def test_what_is_sent_in_chunks_is_all_of_it(sent: list[bytes]) -> None:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += reader.readline()
-        assert head.startswith(b"PUT /x HTTP/1.1\r\nHost: ireko\r\nA: b\r\n")
+        assert head.startswith(b"PUT /x HTTP/1.1\r\nHost: here\r\nA: b\r\n")
         body = b""
         while size := int(reader.readline(), 16):
             body += reader.read(size)
