@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from ireko.model.image import GIB, MIB
 
 DRIVERS = [
     pytest.param("fake", id="fake"),
-    pytest.param("qemu", id="qemu", marks=[pytest.mark.qemu, pytest.mark.timeout(240)]),
+    pytest.param("qemu", id="qemu", marks=[pytest.mark.qemu, pytest.mark.timeout(90)]),
 ]
 
 
@@ -125,11 +126,15 @@ class Bench:
 
     async def seen(self, machine: Machine, wanted: str, stream: Stream = Stream.STDOUT) -> str:
         """Wait until the machine's output has a text; all of that output."""
+        return await self.matched(machine, re.escape(wanted), stream)
+
+    async def matched(self, machine: Machine, pattern: str, stream: Stream = Stream.STDOUT) -> str:
+        """Wait until the machine's output has something that a regular expression finds; all of that output."""
         path = dict(machine.outputs)[stream]
         grown = asyncio.Event()
         stop = machine.watch_outputs(grown.set)
         try:
-            while wanted not in (text := path.read_bytes().decode(errors="replace")):
+            while not re.search(pattern, text := path.read_bytes().decode(errors="replace")):
                 await grown.wait()
                 grown.clear()
             return text
