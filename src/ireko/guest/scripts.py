@@ -23,8 +23,8 @@ def _inside(script: str, *arguments: str) -> str:
     return f'{_INSIDE}inside sh -c {shlex.quote(script)} sh "$tools" {shlex.join(arguments)}'
 
 
-LISTING = _inside('exec $1 find / -xdev -exec $1 stat -c "%f %s %Y %u %g %n" {} +')
-"""Print every file of the root file system: mode, size, time, owner, group, name."""
+LISTING = _inside('exec $1 find / -xdev -exec $1 stat -c "%f %s %Y %u %g %D %n" {} +')
+"""Print every file of the root file system: mode, size, time, owner, group, device, name."""
 
 
 def execute(*, user: str, workdir: str, environment: Sequence[str], argv: Sequence[str]) -> str:
