@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ireko.drivers.base import Abilities
 from ireko.drivers.fake import FakeBook, FakeDriver
 from ireko.engine.engine import Engine
-from ireko.errors import AlreadyThere, Conflict, IrekoError, TimedOut
+from ireko.errors import AlreadyThere, Conflict, IrekoError, TimedOut, Unsupported
 from ireko.model.container import ContainerSpec, Mount, MountKind, RestartName, RestartPolicy, Status
 
 from .world import World, names
@@ -146,3 +148,17 @@ async def test_a_daemon_that_can_not_start_lets_go_of_the_root(world: World) -> 
         await Engine.open(root=world.root, driver=FakeDriver(world.host), recipes=FakeBook(), step=refuse)
     assert await world.open()
     await world.check()
+
+
+async def test_the_root_of_another_driver_is_refused(world: World) -> None:
+    await world.close()
+
+    class Other(FakeDriver):
+        @property
+        def abilities(self) -> Abilities:
+            return replace(super().abilities, name="other", disk_format="vhdx")
+
+    with pytest.raises(Unsupported, match='in the format "fake": the driver "other" works with "vhdx"'):
+        await Engine.open(root=world.root, driver=Other(world.host), recipes=FakeBook())
+    assert await world.open()
+    await world.close()

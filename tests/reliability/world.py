@@ -245,6 +245,8 @@ class World:
             machines.check_chain(context, image.top)
             assert [each.id for each in machines.chain(context, image.top)][::-1] == list(image.layers)
             used.update(image.layers)
+        for layer in used:
+            assert names(context.paths.layer(layer)) <= {"disk.fake", "files.json"}
         for container in context.database.containers.values():
             machines.check_chain(context, container.parent)
             Tree(context.paths.container_disk(container.id))

@@ -127,7 +127,7 @@ class Containers:
         container = self.get(ref)
         machine = self._runs.machine(container)
         if signal in {_SIGKILL, _SIGTERM}:
-            self._context.update(container.id, manually_stopped=True)
+            self._context.note(container.id, manually_stopped=True)
             self._runs.forgo_restart(container.id)
         if signal == _SIGKILL:
             await self._runs.cut(container)

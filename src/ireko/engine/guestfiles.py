@@ -18,7 +18,6 @@ from ireko.engine.context import Context, now, to_its_end
 from ireko.engine.runs import Runs
 from ireko.errors import Conflict, IrekoError
 from ireko.guest.identity import Identity
-from ireko.host import files
 from ireko.model.container import Container, ContainerSpec, Process, RestartPolicy, Status
 from ireko.model.image import Image
 from ireko.model.names import new_id
@@ -104,7 +103,9 @@ class GuestFiles:
                 return msgspec.json.decode(kept.read_bytes(), type=list[FileEntry])
             async with self._passing_container(image) as (container, disk), self._maintenance(container, disk) as guest:
                 found = await guest.listing()
-            files.write_whole(kept, msgspec.json.encode(found))
+            half = self._context.paths.tmp / new_id()
+            self._context.files.write(half, msgspec.json.encode(found))
+            self._context.files.move(half, kept)
             return found
 
     @contextlib.asynccontextmanager

@@ -181,10 +181,10 @@ class Runs:
         if run is None and container.status is not Status.RESTARTING:
             raise NotModified(f"Container {container.name} is not running")
         if run is None:
-            self._context.update(container.id, status=Status.EXITED, manually_stopped=True)
+            self._context.note(container.id, status=Status.EXITED, manually_stopped=True)
             self._resolve(container.id, "ended", Waited(container.exit_code, container.error))
             return None
-        self._context.update(container.id, manually_stopped=True)
+        self._context.note(container.id, manually_stopped=True)
         run.restart_wanted, run.removal_wanted = False, not again
         return run
 
