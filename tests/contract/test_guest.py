@@ -194,6 +194,16 @@ async def test_files_go_in_and_out(bench: Bench, machine: Machine, guest: Guest,
         assert found[name].mtime == 1_600_000_000
 
 
+async def test_what_is_in_a_folder(guest: Guest, folder: str) -> None:
+    await guest.unpack(folder, pieces(tar_of({"top/one": b"1", "top/in/two": b"2"})))
+    archive = await collected(await guest.archive(f"{folder}/top/."))
+    names = [member.name for member in archive]
+    assert names[0] == "."
+    assert sorted(names) == [".", "./in", "./in/two", "./one"]
+    with pytest.raises(NotFound):
+        await guest.archive(f"{folder}/top/one/.")
+
+
 @pytest.mark.parametrize("name", ODD_NAMES)
 async def test_one_file_by_an_odd_name(guest: Guest, folder: str, name: str) -> None:
     await guest.unpack(folder, pieces(tar_of({name: b"content"})))

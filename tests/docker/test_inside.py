@@ -78,6 +78,25 @@ class TestFiles:
         docker.out("cp", f"{box}:/srv/flat", "back", cwd=tmp_path)
         assert (tmp_path / "back" / "big").read_bytes() == (tmp_path / "site" / "big").read_bytes()
 
+    def test_what_is_in_a_folder(self, docker: Docker, box: str, tmp_path: Path) -> None:
+        docker.out("exec", box, "sh", "-c", "mkdir -p /srv/d/in; echo 1 > /srv/d/one; echo 2 > /srv/d/in/two")
+        (tmp_path / "there").mkdir()
+        for target in ("there", "new"):
+            docker.out("cp", f"{box}:/srv/d/.", target, cwd=tmp_path)
+            found = {str(path.relative_to(tmp_path / target)) for path in (tmp_path / target).rglob("*")}
+            assert found == {"one", "in", "in/two"}
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "there"]
+
+    def test_links(self, docker: Docker, box: str, tmp_path: Path) -> None:
+        docker.out("exec", box, "sh", "-c", "cd /srv; echo in > target; ln -s target link")
+        docker.out("cp", f"{box}:/srv/link", "itself", cwd=tmp_path)
+        docker.out("cp", "-L", f"{box}:/srv/link", "followed", cwd=tmp_path)
+        assert (tmp_path / "itself").readlink() == Path("target")
+        assert (tmp_path / "followed").read_text() == "in\n"
+        (tmp_path / "target").write_text("out")
+        docker.out("cp", "-L", "itself", f"{box}:/srv/copied", cwd=tmp_path)
+        assert docker.out("exec", box, "cat", "/srv/copied") == "out"
+
     def test_through_pipes(self, docker: Docker, box: str, tmp_path: Path) -> None:
         archive = tmp_path / "a.tar"
         docker.out("exec", box, "sh", "-c", "echo one > /srv/one")

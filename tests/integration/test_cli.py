@@ -254,6 +254,8 @@ class TestCopy:
         assert daemon.out("exec", box, "cat", "/srv/site/空/a", "/srv/flat/空/a") == "oneone"
         daemon.out("cp", f"{box}:/srv/flat", "back", cwd=tmp_path)
         assert (tmp_path / "back" / "big").read_bytes() == (tmp_path / "site" / "big").read_bytes()
+        daemon.out("cp", f"{box}:/srv/flat/.", "new", cwd=tmp_path)
+        assert (tmp_path / "new" / "空" / "a").read_bytes() == b"one"
         archive = daemon("cp", f"{box}:/srv/site", "-").stdout
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             assert "site/空/a" in tar.getnames()

@@ -61,7 +61,7 @@ class GuestFiles:
         try:
             guest = await stack.enter_async_context(self._guest(lookup.container(self._context.database, ref)))
             entry = await guest.stat(_absolute(path))
-            pieces = await guest.archive(_absolute(path))
+            pieces = await guest.archive(_absolute(path, keep_dot=True))
         except BaseException:
             await stack.aclose()
             raise
@@ -103,10 +103,17 @@ class GuestFiles:
                 return msgspec.json.decode(kept.read_bytes(), type=list[FileEntry])
             async with self._passing_container(image) as (container, disk), self._maintenance(container, disk) as guest:
                 found = await guest.listing()
-            half = self._context.paths.tmp / new_id()
-            self._context.files.write(half, msgspec.json.encode(found))
-            self._context.files.move(half, kept)
+            self._keep(msgspec.json.encode(found), kept)
             return found
+
+    def _keep(self, data: bytes, place: Path) -> None:
+        half = self._context.paths.tmp / new_id()
+        try:
+            self._context.files.write(half, data)
+            self._context.files.move(half, place)
+        except BaseException:
+            self._context.files.remove(half)
+            raise
 
     @contextlib.asynccontextmanager
     async def _passing_container(self, image: Image) -> AsyncIterator[tuple[Container, Path]]:
@@ -170,8 +177,10 @@ async def _until_read(pieces: AsyncIterator[bytes], stack: contextlib.AsyncExitS
             yield piece
 
 
-def _absolute(path: str) -> str:
-    return str(PurePosixPath("/") / path)
+def _absolute(path: str, *, keep_dot: bool = False) -> str:
+    """The path from the root; with `keep_dot` a `/.` at its end stays, as it means what is in a folder."""
+    whole = str(PurePosixPath("/") / path)
+    return f"{whole.rstrip('/')}/." if keep_dot and f"/{path}".endswith("/.") else whole
 
 
 def _bare(identifier: str, image: Image) -> Container:

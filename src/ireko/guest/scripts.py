@@ -33,8 +33,8 @@ def execute(*, user: str, workdir: str, environment: Sequence[str], argv: Sequen
 
 
 def archive(path: str) -> str:
-    """Write what is at an absolute path to the standard output as a tar stream."""
-    folder, name = posixpath.split(posixpath.normpath(path))
+    """Write what is at an absolute path to the standard output as a tar stream; `/.` behind it leaves its name out."""
+    folder, name = (path, "") if path.endswith("/.") else posixpath.split(posixpath.normpath(path))
     inner = (
         f'cd "$2" 2>/dev/null || exit {NOTHING_THERE}; [ -e "$3" ] || [ -L "$3" ] || exit {NOTHING_THERE}; '
         'exec $1 tar -c -f - -- "$3"'
@@ -58,7 +58,7 @@ def stat(path: str) -> str:
 
 
 def _entry(name: str) -> str:
-    # the root of all has no name of its own
+    # the root of all has no name of its own, nor has what is in a folder
     return name or "."
 
 
