@@ -50,7 +50,7 @@ class Bench:
     kernel: Path | None = None
     initrd: Path | None = None
     append: str = ""
-    machines: list[Machine] = field(default_factory=list)
+    started: list[Path] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
@@ -100,9 +100,8 @@ class Bench:
 
     async def start(self, spec: MachineSpec) -> Machine:
         """Start a machine that is ended with the test."""
-        machine = await self.driver.start(spec)
-        self.machines.append(machine)
-        return machine
+        self.started.append(spec.directory)
+        return await self.driver.start(spec)
 
     async def run(self, *argv: str, disk: Path | None = None) -> tuple[Ended, str]:
         """Run a machine to its end: how it ended and what it wrote to its standard output."""
@@ -121,7 +120,6 @@ class Bench:
         """The machine, found by its folder."""
         machine = await self.driver.find(spec.directory)
         assert machine is not None
-        self.machines.append(machine)
         return machine
 
     async def seen(self, machine: Machine, wanted: str, stream: Stream = Stream.STDOUT) -> str:
@@ -190,9 +188,10 @@ async def benches(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator
     try:
         yield made
     finally:
-        for machine in made.machines:
-            await machine.power_off()
-            await machine.close()
+        for directory in made.started:
+            if machine := await made.driver.find(directory):
+                await machine.power_off()
+                await machine.close()
         await made.driver.close()
 
 
