@@ -65,6 +65,28 @@ class TestLogs:
             assert following.returncode == 0
 
 
+class TestSystem:
+    """An image whose own system runs: its output is the serial console's."""
+
+    def test_its_console_is_its_output(self, docker: Docker, name: str) -> None:
+        docker.out("pull", "-q", "debian:12")
+        with docker.running("run", "--name", name, "--hostname", "box", "debian:12") as running:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "Welcome to box!\n"
+            docker.out("stop", name)
+            assert running.wait(30) == 0
+        assert docker.out("logs", name).splitlines()[0] == "Welcome to box!"
+
+    def test_a_person_at_its_console(self, docker: Docker, name: str, typist) -> None:
+        docker.out("pull", "-q", "debian:12")
+        person = typist("run", "-it", "--name", name, "debian:12")
+        person.expect(rb"Welcome to ")
+        person.type(b"two=2; echo typed-$two\r")
+        person.expect(rb"typed-2\r\n")
+        docker.out("stop", name)
+        assert person.ends() == 0
+
+
 class TestFiles:
     def test_both_ways(self, docker: Docker, box: str, tmp_path: Path) -> None:
         (tmp_path / "site" / "空").mkdir(parents=True)

@@ -204,6 +204,16 @@ class TestTerminal:
         assert again.process.wait(DEADLINE) == 1
         daemon.out("rm", "-f", "shell")
 
+    def test_attach_to_a_system_is_its_console(self, daemon: Daemon, typist) -> None:
+        daemon.out("run", "-d", "--name", "system", "debian:12")
+        person = typist("attach", "system")
+        person.type(b"two=2; echo typed-$two\r")
+        person.expect(rb"typed-2\r\n")
+        person.type(DETACH)
+        person.expect(rb"read escape sequence")
+        assert daemon("attach", "--no-stdin", "nobody").returncode == 1
+        daemon.out("rm", "-f", "system")
+
     def test_detach_from_exec_leaves_the_container(self, daemon: Daemon, box: str, typist) -> None:
         person = typist("exec", "-it", box, "sh")
         person.expect(PROMPT)
