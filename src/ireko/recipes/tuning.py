@@ -26,6 +26,7 @@ _DROPPED = (
     "/var/lib/dpkg/*-old",
     "/var/log/*.log",
     "/var/log/apt/*",
+    "/var/log/journal",
     # a layer that is thrown away needs no care, and one that is kept is cared for by who keeps it
     f"{_SYSTEM}/*.wants/e2scrub*",
     f"{_SYSTEM}/timers.target.wants/apt-daily*",
