@@ -114,9 +114,11 @@ async def test_a_terminal(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("program", "code"), [("no-such-program", 127), ("/etc", 126)])
 async def test_a_command_that_can_not_be_run(bench: Bench, program: str, code: int) -> None:
-    ended, _ = await bench.run(program)
+    spec = bench.spec(program)
+    ended = await (await bench.start(spec)).ended()
     assert ended.exit_code == code
     assert program in ended.reason
+    assert program in (spec.directory / "stderr.log").read_text()
 
 
 @pytest.mark.parametrize("number", [9, 15])

@@ -21,7 +21,9 @@ def test_streams_and_code_are_the_command_s(docker: Docker) -> None:
 
 @pytest.mark.parametrize(("command", "code"), [("no-such-program", 127), ("/etc/passwd", 126)])
 def test_a_command_that_can_t_be_started(docker: Docker, command: str, code: int) -> None:
-    assert docker("run", "--rm", "nano", command).returncode == code
+    ran = docker("run", "--rm", "nano", command)
+    assert ran.returncode == code
+    assert command in ran.stderr
 
 
 def test_input_reaches_the_command_and_its_end_too(docker: Docker) -> None:

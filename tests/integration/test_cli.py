@@ -97,7 +97,9 @@ class TestRun:
 
     @pytest.mark.parametrize(("command", "code"), [(["no-such-program"], 127), (["/etc/passwd"], 126)])
     def test_a_command_that_can_t_be_started(self, daemon: Daemon, command: list[str], code: int) -> None:
-        assert daemon("run", "--rm", "nano", *command).returncode == code
+        done = daemon("run", "--rm", "nano", *command)
+        assert done.returncode == code
+        assert command[0] in done.stderr.decode()
 
     @pytest.mark.parametrize(
         "argv", [["run", "--no-such-flag", "nano"], ["run", "nobody-makes-this"], ["run", "-it", "nano"]]
