@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -129,6 +130,33 @@ async def test_what_can_not_be_read_is_never_thrown_away(world: World) -> None:
     await engine.containers.remove("other")
     assert set(world.root.rglob("disk.*")) == before
     assert not list(engine._context.paths.tmp.iterdir())
+
+
+@pytest.mark.parametrize("lost", ["all", "disk.fake", "host_key", "client_key"])
+async def test_a_power_cut_right_after_a_create(world: World, lost: str) -> None:
+    """Nothing of a fresh container was on the disk yet but its record."""
+    container = await world.make("box", start=False)
+    await world.make("used", kept="old", start=False)
+    await world.abandon()
+    folder = world.engine._context.paths.container(container)
+    if lost == "all":
+        shutil.rmtree(folder)
+    else:
+        (folder / lost).write_bytes(b"")
+    assert await world.open()
+    await world.engine.containers.start("box")
+    await world.engine.containers.start("used")
+    assert await world.ask("used", "cat", "/kept") == "old\n"
+    await world.check()
+
+
+async def test_a_used_disk_that_is_lost_is_told_of(world: World) -> None:
+    container = await world.make("box", kept="old", start=False)
+    await world.abandon()
+    world.engine._context.paths.container_disk(container).unlink()
+    assert await world.open()
+    with pytest.raises(IrekoError, match="is missing"):
+        await world.engine.containers.start("box")
 
 
 async def test_two_daemons_never_share_a_root(world: World) -> None:

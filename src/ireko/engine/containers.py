@@ -185,8 +185,9 @@ class Containers:
         The present state of the image's name counts; the container runs afterwards when it ran before.
         """
         async with self._held(ref) as old:
-            fresh, gone = self._fresh(old), layers.unused(self._context, without=old.id)
+            fresh = self._fresh(old)
             async with self._context.locks(fresh.id):  # its name is known as soon as it is recorded
+                gone = layers.unused(self._context, without=old.id)
                 with creation.folder_of(self._context, fresh), self._context.database.change() as change:
                     change.delete_container(old.id)
                     change.put_container(fresh)

@@ -137,6 +137,7 @@ class GuestFiles:
     async def _maintenance(self, container: Container, disk: Path) -> AsyncIterator[Guest]:
         folder, changes = disk.parent / MAINTENANCE, self._context.files
         changes.remove_tree(folder)
+        changes.sync_tree(disk.parent)
         changes.make_folder(folder)
         try:
             image = self._context.database.images[container.image]

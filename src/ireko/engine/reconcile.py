@@ -15,7 +15,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from ireko.engine import commit, layers, removal
+from ireko.engine import commit, creation, layers, removal
 from ireko.engine.commit import Committer
 from ireko.engine.containers import RESTART, Containers
 from ireko.engine.context import Context
@@ -37,9 +37,12 @@ async def reconcile(context: Context, runs: Runs, containers: Containers, remove
         if operation.kind == removal.KIND:
             await _end_machine(context, context.paths.container(operation.container))
             await remover.finish(operation)
+    committer = Committer(context, runs)
     for container in list(context.database.containers.values()):
         await _settle(context, runs, container)
-    await _settle_commits(context, Committer(context, runs), operations)
+        if not committer.unsettled(container.id):
+            _mend(context, container)
+    await _settle_commits(context, committer, operations)
     await _restart(context, runs, [each for each in operations if each.kind == RESTART])
     await layers.collect(context)
     _sweep(context)
@@ -52,6 +55,15 @@ async def _settle(context: Context, runs: Runs, container: Container) -> None:
     except (IrekoError, OSError) as error:  # it stands as it did: who asks for it tries again
         _log.exception("the machine of container %s can't be told of", container.name)
         context.note(container.id, error=str(error))
+
+
+def _mend(context: Context, container: Container) -> None:
+    if container.started is None:
+        try:
+            creation.mend(context, container)
+        except (IrekoError, OSError) as error:
+            _log.exception("container %s can't be mended", container.name)
+            context.note(container.id, error=str(error))
 
 
 async def _settle_commits(context: Context, committer: Committer, operations: list[Operation]) -> None:
