@@ -105,15 +105,16 @@ async def _build(name: str, cache: Path, workdir: Path) -> GuestImage:
 
 
 class DaemonProcess:
-    """A daemon in a process of its own, on the fake driver."""
+    """A daemon in a process of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, driver: str = "fake") -> None:
         self.root = root
+        self.driver = driver
         self.address = f"unix://{root / 'ireko.sock'}"
 
     def start(self) -> None:
         """Returns when it serves."""
-        command = [sys.executable, "-m", "ireko", "serve", "--driver", "fake", "--root", str(self.root)]
+        command = [sys.executable, "-m", "ireko", "serve", "--driver", self.driver, "--root", str(self.root)]
         reading, writing = os.pipe()
         with (self.root / "log").open("ab") as log, os.fdopen(reading) as pipe:
             self.process = subprocess.Popen(
