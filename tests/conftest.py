@@ -132,9 +132,11 @@ class DaemonProcess:
 @pytest.fixture(scope="module")
 def daemon_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     made = DaemonProcess(tmp_path_factory.mktemp("r"))
-    made.start()
-    yield made
-    made.stop()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 class Typist:
