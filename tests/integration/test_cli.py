@@ -234,6 +234,12 @@ class TestTerminal:
         assert person.process.wait(DEADLINE) == 128 + signal.SIGTERM
         assert termios.tcgetattr(person.master)[3] & termios.ECHO
 
+    def test_progress_on_a_terminal_without_a_size(self, daemon: Daemon, typist) -> None:
+        person = typist("image", "make", "debian", "-t", "debian:again")
+        person.resize(0, 0)
+        person.expect(rb"debian: storing")
+        assert person.ends() == 0
+
     def test_progress_is_in_place(self, daemon: Daemon, typist) -> None:
         person = typist("image", "make", "nano", "-t", "nano:again")
         person.expect(rb"sha256:[0-9a-f]{64}\r\n")
