@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shlex
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +47,11 @@ async def run(
 
     `env` replaces the environment when given. `on_line` is called with each line of standard error as it comes. When the
     caller is cancelled or `timeout` (seconds) passes, the program is killed before the call returns; with `grace` it is
-    told to end first, and has so many seconds for it.
+    told to end first, as is what it has started, and has so many seconds for it.
     Raises ProgramMissing, ProgramFailed (any exit code but 0), TimedOut.
     """
-    process = await _start(argv, cwd=cwd, env=env, stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL)
+    stdin = subprocess.PIPE if input is not None else subprocess.DEVNULL
+    process = await _start(argv, cwd=cwd, env=env, stdin=stdin, apart=bool(grace))
     try:
         async with asyncio.timeout(timeout):
             stdout, stderr = await _exchange(process, input, on_line)
@@ -68,7 +72,7 @@ async def run(
 
 
 async def _start(
-    argv: tuple[str | Path, ...], *, cwd: Path | None, env: Mapping[str, str] | None, stdin: int
+    argv: tuple[str | Path, ...], *, cwd: Path | None, env: Mapping[str, str] | None, stdin: int, apart: bool
 ) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
@@ -79,6 +83,7 @@ async def _start(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             limit=_LINE_LIMIT,
+            start_new_session=apart,
         )
     except FileNotFoundError as error:
         if cwd is not None and not cwd.is_dir():
@@ -119,10 +124,18 @@ async def _feed(process: asyncio.subprocess.Process, data: bytes | None) -> None
 
 async def _end(process: asyncio.subprocess.Process, grace: float) -> None:
     if process.returncode is None and grace:
-        with contextlib.suppress(ProcessLookupError, TimeoutError):
-            process.terminate()
+        _signal_all(process, "SIGTERM")
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), grace)
+        _signal_all(process, "SIGKILL")
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+def _signal_all(process: asyncio.subprocess.Process, name: str) -> None:
+    """Send a signal to a program that was started apart, and to what it has started. Windows knows no such thing."""
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.Signals[name])

@@ -50,7 +50,7 @@ async def test_one_with_grace_may_tidy_up(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a program can only be killed")
 async def test_one_that_will_not_end_is_killed_after_its_grace() -> None:
-    script = "trap '' TERM; echo ready >&2; while :; do sleep 0.01; done"
+    script = "trap '' TERM; sleep 1000 & while :; do sleep 0.01; done"
     with pytest.raises(TimedOut):
         await run("sh", "-c", script, timeout=0.2, grace=0.2)
 
