@@ -56,6 +56,14 @@ async def test_recreating_twice_at_once(world: World) -> None:
     await world.check()
 
 
+async def test_who_waits_for_one_that_is_recreated_is_told_that_it_was_cut_off(world: World) -> None:
+    await world.make("box")
+    waiting = asyncio.create_task(world.engine.containers.wait("box"))
+    await soon(waiting)
+    await world.engine.containers.recreate("box")
+    assert (await waiting).exit_code == 137
+
+
 async def test_an_exec_runs_once(world: World) -> None:
     await world.make("box")
     exec_ = world.engine.execs.create("box", Command(("sleep", "1000")))

@@ -178,6 +178,7 @@ class Runs:
         Raises NotModified when it does not run.
         """
         run = self._runs.get(container.id)
+        self._delays.pop(container.id, None)
         if run is None and container.status is not Status.RESTARTING:
             raise NotModified(f"Container {container.name} is not running")
         if run is None:
@@ -290,7 +291,9 @@ class Runs:
         del self._runs[container_id]
         try:
             container = self._context.database.containers.get(container_id)
-            if container is not None:
+            if container is None:  # recreated: another one has its place
+                self._resolve(container_id, "ended", Waited(CUT_OFF, ended.reason))
+            else:
                 await self.record_end(
                     container, ended, restart_wanted=run.restart_wanted, removal_wanted=run.removal_wanted
                 )
