@@ -101,7 +101,7 @@ def test_input_and_settings(host: Host) -> None:
 
 def test_programs_in_a_running_guest(host: Host, web: str) -> None:
     assert host.out("exec", web, "sh", "-c", "echo $WHO; cat /etc/hostname").splitlines()[0] == "入れ子"
-    assert host.out("exec", "-i", web, "cat", stdin=b"\x00\xff" * 1000) is not None
+    assert host("exec", "-i", web, "cat", stdin=b"\x00\xff" * 1000).stdout == b"\x00\xff" * 1000
     assert host("exec", web, "sh", "-c", "exit 9").returncode == 9
     assert host("exec", web, "no-such-program").returncode == 127
     assert "sleep" in host.out("top", web)
