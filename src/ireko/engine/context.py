@@ -35,8 +35,14 @@ async def to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        task.add_done_callback(_tell)  # who waited for it hears of nothing but the cancellation
         await asyncio.wait([task])
         raise
+
+
+def _tell(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("%s failed", task.get_coro(), exc_info=error)
 
 
 class Locks:
