@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tarfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import DaemonProcess
+from tests.conftest import DaemonProcess, Typist
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(300)]
 
@@ -106,6 +106,22 @@ def test_programs_in_a_running_guest(host: Host, web: str) -> None:
     assert host("exec", web, "no-such-program").returncode == 127
     assert "sleep" in host.out("top", web)
     assert "web" in host.out("stats", "--no-stream", web)
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_a_person_at_a_terminal(host: Host, web: str, sit_down: Callable[..., Typist], verb: str) -> None:
+    words = ["exec", "-it", web] if verb == "exec" else ["run", "-it", "--rm", "nano"]
+    person = sit_down([*IREKO, "-H", host.daemon.address, *words, "sh"])
+    person.resize(33, 101)
+    person.expect(rb"# ")
+    person.expect_size(33, 101)
+    person.expect(rb"# ")
+    person.type(b"sh -c 'echo st\"\"arted; exec sleep 1000'\r")
+    person.expect(rb"started\r\n")
+    person.type(b"\x03")
+    person.expect(rb"\^C(?s:.)*# ")
+    person.type(b"exit 4\r")
+    assert person.ends() == 4
 
 
 def test_files_both_ways(host: Host, web: str, tmp_path: Path) -> None:
