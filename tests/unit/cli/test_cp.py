@@ -107,6 +107,17 @@ def test_nothing_leaves_the_folder(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
+def test_no_hard_link_leads_out(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"theirs")
+    link = tarfile.TarInfo("in")
+    link.type, link.linkname = tarfile.LNKTYPE, "../secret"
+    target = tmp_path / "target"
+    target.mkdir()
+    with pytest.raises(Conflict, match="leads out"):
+        unpack([link.tobuf(), bytes(1024)], target, name=None, keep_owners=False)
+    assert list(target.iterdir()) == []
+
+
 def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
     with pytest.raises(IrekoError, match="no tar archive"):
         unpack([b"x" * 2000], tmp_path, name=None, keep_owners=False)
