@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -289,12 +289,12 @@ class Containers:
         own = files.disk_bytes(self._context.paths.container_disk(container.id))
         return Sizes(own, own + layers.chain_size(self._context, container.parent))
 
-    async def prune(self) -> Pruned:
-        """Remove all that do not run."""
+    async def prune(self, wanted: Callable[[Container], bool] = lambda _: True) -> Pruned:
+        """Remove all that do not run, or those of them that are wanted."""
         removed: list[str] = []
         reclaimed = 0
         for container in self.all():
-            if container.status in {Status.CREATED, Status.EXITED, Status.DEAD}:
+            if container.status in {Status.CREATED, Status.EXITED, Status.DEAD} and wanted(container):
                 size = (await self.sizes(container.id)).own
                 with contextlib.suppress(NotFound, Conflict):  # gone already, or started meanwhile
                     await self.remove(container.id)

@@ -19,11 +19,9 @@ from ireko.api.encode.summary import summary, with_sizes
 from ireko.api.router import Route
 from ireko.engine.engine import Engine
 from ireko.errors import NotFound
-from ireko.model.container import Container, Status
+from ireko.model.container import Container
 from ireko.model.image import Image
 from ireko.model.names import Reference
-
-_ENDED = {Status.CREATED, Status.EXITED, Status.DEAD}
 
 
 class ImagesByContainer:
@@ -128,14 +126,13 @@ async def prune(call: Call) -> web.StreamResponse:
     """`docker container prune`."""
     engine, filters = call.engine, call.query.filters().check(selection.PRUNE_KEYS)
     images = ImagesByContainer(engine)
-    removed, reclaimed = [], 0
-    for each in engine.containers.all():
-        image, _ = images(each)
-        if each.status in _ENDED and selection.prunable(filters, labels(each, image), each.created):
-            reclaimed += (await engine.containers.sizes(each.id)).own
-            await engine.containers.remove(each.id)
-            removed.append(each.id)
-    return json_answer({"ContainersDeleted": removed, "SpaceReclaimed": reclaimed})
+
+    def wanted(container: Container) -> bool:
+        image, _ = images(container)
+        return selection.prunable(filters, labels(container, image), container.created)
+
+    pruned = await engine.containers.prune(wanted)
+    return json_answer({"ContainersDeleted": list(pruned.names), "SpaceReclaimed": pruned.reclaimed})
 
 
 ROUTES = (
