@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from ireko.drivers.base import Command, Guest, Machine, Stream
-from ireko.errors import GuestFailed, NotFound
+from ireko.errors import GuestFailed, IrekoError, NotFound
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Bench
@@ -272,3 +272,8 @@ async def test_the_listing_is_of_the_root_disk_alone(guest: Guest, folder: str) 
 
 async def test_syncing(guest: Guest) -> None:
     await guest.sync()
+
+
+async def test_what_is_not_there_can_t_be_held_still(guest: Guest) -> None:
+    with pytest.raises(IrekoError, match="nothing-here"):
+        await guest.freeze(["/nothing-here"])

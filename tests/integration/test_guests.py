@@ -176,6 +176,10 @@ def test_a_volume_outlives_its_containers(host: Host) -> None:
         host.out("run", "--rm", "-v", "data:/data", "nano", "sh", "-c", "echo line >> /data/file")
     assert host.out("run", "--rm", "-v", "data:/data:ro", "nano", "cat", "/data/file") == "line\n" * 2
     assert host("run", "--rm", "-v", "data:/data:ro", "nano", "touch", "/data/new").returncode == 1
+    host.out("run", "-d", "--name", "cut", "-v", "data:/data", "nano", *FOREVER)
+    host.out("exec", "cut", "sh", "-c", "echo last >> /data/file")
+    host.out("rm", "-f", "cut")
+    assert host.out("run", "--rm", "-v", "data:/data:ro", "nano", "tail", "-n", "1", "/data/file") == "last\n"
     host.out("volume", "rm", "data")
 
 
@@ -247,10 +251,15 @@ def test_a_whole_debian(host: Host) -> None:
     host.out("image", "make", "debian")
     host.out("run", "-d", "--name", "server", "debian")
     assert host.out("exec", "server", "sh", "-c", ". /etc/os-release; echo $ID $VERSION_ID") == "debian 12\n"
-    host.out("exec", "server", "bash", "-c", "echo kept > /root/note; systemctl is-active systemd-journald")
+    up = "until systemctl is-active --quiet systemd-journald 2>/dev/null; do sleep 0.2; done"
+    host.out("exec", "server", "bash", "-c", f"echo kept > /root/note; {up}")
     host.out("commit", "server", "server:1")
     assert host.out("run", "--rm", "server:1", "cat", "/root/note") == "kept\n"
     host.out("stop", "-t", "60", "server")
+    assert host.inspect("server")["State"]["ExitCode"] == 0
+    # one that has only begun to start ends as well
+    host.out("start", "server")
+    host.out("stop", "-t", "90", "server")
     assert host.inspect("server")["State"]["ExitCode"] == 0
     host.out("rm", "server")
 

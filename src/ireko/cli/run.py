@@ -98,7 +98,7 @@ def _run_attached(session: Session, settings: Settings, values: dict[str, Any]) 
             started=lambda: containers.start(identifier),
             resize=lambda rows, columns: containers.resize(identifier, rows=rows, columns=columns),
         )
-        return ending.result()[0] if stayed else 0
+        return streams.told_end(session, ending) if stayed else 0
 
 
 def _create(session: Session, settings: Settings, values: dict[str, Any], *, detach: bool) -> str:

@@ -63,4 +63,4 @@ def connected(
             started=started,
             resize=lambda rows, columns: containers.resize(ref, rows=rows, columns=columns),
         )
-        return stayed, ending.result()[0] if stayed else 0
+        return stayed, streams.told_end(session, ending) if stayed else 0

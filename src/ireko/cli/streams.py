@@ -14,11 +14,13 @@ from ireko.cli import terminal
 from ireko.cli.detach import DEFAULT, DetachFilter, parse_keys
 from ireko.cli.session import Session
 from ireko.client import Client, Stream
+from ireko.client.containers import Pending
 from ireko.client.stream import STDERR
 from ireko.errors import InvalidInput, IrekoError, Unavailable
 
 _PIECE = 1 << 14
 _FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+_TOLD_INSIDE = {126, 127}  # the command could not be started: its standard error says so
 _FORCED_AFTER = 3  # interrupts; then this process ends whatever the container does
 
 
@@ -102,6 +104,14 @@ class _Sender:
                     self._stream.close()
                     return
         self._stream.close_write()
+
+
+def told_end(session: Session, ending: Pending) -> int:
+    """The exit code, once it has ended; why, where nobody in the guest could say so."""
+    code, reason = ending.result()
+    if reason and code not in _TOLD_INSIDE:
+        session.note(f"the machine was cut off: {reason}")
+    return code
 
 
 @contextlib.contextmanager

@@ -20,9 +20,9 @@ class Pending:
         self._reply = reply
 
     def result(self) -> tuple[int, str]:
-        """Block until it ends: the exit code, and what went wrong ("" when nothing did)."""
+        """Block until it ends: the exit code, and what is known of why ("" when nothing is)."""
         said = parsed(b"".join(self._reply.pieces()))
-        return int(said["StatusCode"]), str((said.get("Error") or {}).get("Message", ""))
+        return int(said["StatusCode"]), str(said.get("Reason", ""))
 
 
 class Containers:

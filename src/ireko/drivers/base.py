@@ -12,7 +12,7 @@ A driver keeps no state of ours: the engine tells it what to start and asks it w
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -259,6 +259,12 @@ class Guest(Protocol):
 
     async def sync(self) -> None:
         """Have the guest write everything it holds to its disks."""
+
+    async def freeze(self, paths: Sequence[str]) -> None:
+        """Have the file systems at these mount points written out, as after an unmount, and held still from then on.
+
+        Raises GuestFailed, NotFound where there is none.
+        """
 
 
 class Machine(Protocol):

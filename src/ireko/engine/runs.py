@@ -15,7 +15,7 @@ from ireko.engine import machines, mounts, traces
 from ireko.engine.context import Context, now, to_its_end
 from ireko.engine.logs import ContainerLog
 from ireko.errors import Conflict, IrekoError, NotModified, TimedOut
-from ireko.model.container import Container, RestartName, Status
+from ireko.model.container import Container, MountKind, RestartName, Status
 from ireko.model.names import short
 
 _log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ CUT_OFF = 137  # docker's exit code for what was killed
 _NOT_STARTED = 128  # and for what could not be started
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 60.0  # seconds before a restart: doubled each time
 _STEADY = 10.0  # seconds after which a run counts as a good one
+_LAST_WRITES = 5.0
 _CUT_GRACE = 30.0
 
 
@@ -208,6 +209,7 @@ class Runs:
 
     async def _cut(self, container: Container, run: Run) -> None:
         run.restart_wanted = False
+        await _unplug_volumes(container, run.machine)
         await run.machine.power_off()
         try:
             async with asyncio.timeout(_CUT_GRACE):
@@ -354,6 +356,15 @@ def _take_out(waiting: dict[_Key, list[asyncio.Future[_Answer]]], key: _Key, fut
         futures.remove(future)
     if not futures:
         waiting.pop(key, None)
+
+
+async def _unplug_volumes(container: Container, machine: Machine) -> None:
+    """Volumes outlive the container: leave them as after an unmount, where the guest can be reached."""
+    written = [m.target for m in container.spec.mounts if m.kind is MountKind.VOLUME and not m.read_only]
+    with contextlib.suppress(IrekoError, TimeoutError):
+        async with asyncio.timeout(_LAST_WRITES):
+            if written and await machine.state() is MachineState.RUNNING:
+                await machine.guest.freeze(written)
 
 
 def _exit_code(container: Container, ended: Ended) -> int:

@@ -48,6 +48,11 @@ def unpack(path: str) -> str:
     return _inside(inner, path)
 
 
+def freeze(paths: Sequence[str]) -> str:
+    """Write out the file systems that are mounted at these paths, and hold them still."""
+    return _inside('tool=$1; shift; for path; do $tool fsfreeze --freeze "$path" || exit 1; done', *paths)
+
+
 def stat(path: str) -> str:
     """Print what is at an absolute path: mode, size, time, owner, group; then where a symbolic link points to."""
     inner = (
@@ -65,12 +70,13 @@ def _entry(name: str) -> str:
 WRITE_INPUT = "exec cat > /run/ireko/stdin"
 CLOSE_INPUT = "exec /run/ireko/close-stdin"
 SYNC = "exec sync"
+POWER_OFF = "exec ireko-poweroff"
 
 COUNTERS = """\
 root=$(ireko-root); [ "$root" = / ] && root=
-cat /proc/net/dev; cd /proc; set -- [0-9]*; echo "processes $#"
+cat /proc/net/dev /proc/meminfo; cd /proc; set -- [0-9]*; echo "processes $#"
 """
-"""Prints the network interfaces' counters as the kernel does, and how many processes there are."""
+"""Prints the counters of network interfaces and memory as the kernel does, and how many processes there are."""
 
 
 def signal(number: int) -> str:

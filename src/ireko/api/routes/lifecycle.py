@@ -71,7 +71,8 @@ async def wait(call: Call, ref: str) -> web.StreamResponse:
     finally:
         waiting.cancel()
     # docker's `Error` says that waiting failed, and makes `docker run` end with 125: how the container ended is no error.
-    await answer.send_json({"StatusCode": ended.exit_code})
+    reason = {"Reason": ended.error} if ended.error else {}
+    await answer.send_json({"StatusCode": ended.exit_code, **reason})
     return await answer.end()
 
 

@@ -8,7 +8,7 @@ import asyncio
 import stat
 import tarfile
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from ireko.drivers.base import Command, FileEntry, Guest, GuestProcess, Stdio, Stream
 from ireko.drivers.fake import archive
@@ -227,6 +227,10 @@ class FakeGuest(Guest):
 
     async def sync(self) -> None:
         await self._reach()
+
+    async def freeze(self, paths: Sequence[str]) -> None:
+        for path in paths:  # what the toy guest writes is on its disks at once
+            await self.stat(path)
 
     async def _reach(self) -> None:
         """Wait for the guest to come up, and to go on when it stands still."""

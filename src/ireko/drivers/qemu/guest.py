@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from ireko.drivers.base import Command, FileEntry, Guest, GuestProcess, Stdio, Stream
@@ -130,8 +130,15 @@ class QemuGuest(Guest):
     async def signal(self, number: int) -> None:
         await self._set_off(scripts.signal(number))
 
+    async def shut_down(self) -> None:
+        """Have the guest end what it runs, and itself; returns when it was told, which it is as soon as it can be reached."""
+        await self._set_off(scripts.POWER_OFF)
+
     async def sync(self) -> None:
         await self._do(scripts.SYNC)
+
+    async def freeze(self, paths: Sequence[str]) -> None:
+        await self._do(scripts.freeze(paths))
 
     async def read(self, script: str) -> str:
         """Run a script and return what it wrote. Raises GuestFailed when it fails."""

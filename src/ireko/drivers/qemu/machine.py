@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,11 +141,10 @@ class QemuMachine(Machine):
         await self._terminal.write(data)
 
     async def request_power_off(self) -> None:
-        if self._record.stdio is not Stdio.CONSOLE:
-            # a command's guest has no power button: it is told as soon as it can be reached
-            self._begin(self._terminate_command())
-        else:
+        if self._record.stdio is Stdio.CONSOLE:
+            # a system that has only begun to start misses the button, one without our agent knows nothing else
             await self._ask("system_powerdown")
+        self._begin(self._shut_down())
 
     async def power_off(self) -> None:
         if not self._process.ended:
@@ -192,7 +190,7 @@ class QemuMachine(Machine):
         read, written = of_disks(disks)
         return Usage(
             processor=process.processor,
-            memory=process.memory,
+            memory=guest.memory or process.memory,
             memory_limit=self._record.memory,
             processes=guest.processes,
             disk_read=read,
@@ -252,9 +250,9 @@ class QemuMachine(Machine):
         with contextlib.suppress(IrekoError):
             await self._ask("quit")
 
-    async def _terminate_command(self) -> None:
+    async def _shut_down(self) -> None:
         try:
-            await self._guest.signal(signal.SIGTERM)
+            await self._guest.shut_down()
         except IrekoError as error:
             _log.info('"%s" could not be asked to end: %s', self._record.name, error)
 

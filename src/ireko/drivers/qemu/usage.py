@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 _INTERFACE = re.compile(r"^\s*(?P<name>[^:\s]+):\s*(?P<received>\d+)(?:\s+\d+){7}\s+(?P<sent>\d+)", re.MULTILINE)
+_MEMORY = re.compile(r"^(MemTotal|MemAvailable):\s+(\d+) kB$", re.MULTILINE)
 _PROCESSES = re.compile(r"^processes (\d+)$", re.MULTILINE)
 
 
@@ -22,8 +23,9 @@ class ProcessUsage:
 
 @dataclass(frozen=True)
 class GuestUsage:
-    """The guest's own counters: bytes of its network interfaces, and how many processes it has."""
+    """The guest's own counters: bytes of memory in use and of its network interfaces, and how many processes it has."""
 
+    memory: int = 0
     received: int = 0
     sent: int = 0
     processes: int = 0
@@ -50,7 +52,9 @@ def of_guest(counters: str) -> GuestUsage:
     """From what `ireko.guest.scripts.COUNTERS` prints."""
     found = [match for match in _INTERFACE.finditer(counters) if match["name"] != "lo"]
     processes = _PROCESSES.search(counters)
+    kilobytes = {name: int(value) for name, value in _MEMORY.findall(counters)}
     return GuestUsage(
+        memory=(kilobytes.get("MemTotal", 0) - kilobytes.get("MemAvailable", 0)) * 1024,
         received=sum(int(match["received"]) for match in found),
         sent=sum(int(match["sent"]) for match in found),
         processes=int(processes[1]) if processes else 0,
