@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ireko.cli.exit import UnknownCommand
+from ireko.cli.session import Session
 from ireko.cli.verbs import GROUPS, Entry
 
 Callback = Callable[..., int | None]
@@ -69,6 +70,8 @@ class VerbCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments, with docker's way of writing flags turned into click's."""
+        if isinstance(ctx.obj, Session):
+            ctx.obj.verb = self.name or ""
         return super().parse_args(ctx, list(self._without_values(ctx, args)))
 
     def _without_values(self, ctx: click.Context, args: list[str]) -> Iterator[str]:

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None, *, session: Session | None = None) -
         code = _run(words, session)
         session.out.flush()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - what is not ours is raised again by report
-        code = report(error, session.err, verb=_verb(words))
+        code = report(error, session.err, verb=session.verb)
         _drop_output(session)
     return code if isinstance(code, int) else 0
 
@@ -68,12 +68,6 @@ def _run(words: list[str], session: Session) -> object:
             return cli.invoke(context)
     except click.exceptions.Exit as end:  # --help and --version
         return end.exit_code
-
-
-def _verb(words: list[str]) -> str:
-    """The verb for the exit code's sake: `run` in `ireko -H x container run`."""
-    plain = [word for word in words if not word.startswith("-")]
-    return "run" if "run" in plain[:3] else "".join(plain[:1])
 
 
 def _drop_output(session: Session) -> None:

@@ -32,6 +32,7 @@ class Session:
         self.stdin = stdin
         self.now = now
         self.host: str | None = None
+        self.verb = ""  # the one that the command line names, once it is known
         self._connect = connect
 
     @classmethod

@@ -62,6 +62,11 @@ def test_an_unknown_verb_is_a_usage_error_with_the_nearest(cli) -> None:
     assert 'unknown command: "ireko imags" (did you mean images or image?)' in ran.err
 
 
+def test_a_container_called_run_is_no_verb(cli) -> None:
+    assert cli("rm", "run").code == 1
+    assert cli("run", "no-such-image:1", "true").code == 125
+
+
 @pytest.mark.parametrize(
     ("argv", "same"), [(["help"], []), (["help", "run"], ["run"]), (["help", "image", "make"], ["image", "make"])]
 )
