@@ -275,5 +275,6 @@ async def test_syncing(guest: Guest) -> None:
 
 
 async def test_what_is_not_there_can_t_be_held_still(guest: Guest) -> None:
+    await guest.sync()  # it is up
     with pytest.raises(IrekoError, match="nothing-here"):
         await guest.freeze(["/nothing-here"])

@@ -163,6 +163,10 @@ def test_stop_start_and_what_is_kept(host: Host) -> None:
     assert host.out("logs", "box") == "up\nbye\n"
     host.out("start", "box")
     assert host.out("exec", "box", "cat", "/root/note") == "kept\n"
+    host.out("exec", "box", "sh", "-c", "echo more >> /root/note")
+    host.out("kill", "box")
+    host.out("start", "box")
+    assert host.out("exec", "box", "cat", "/root/note") == "kept\nmore\n"
     host.out("pause", "box")
     assert host.inspect("box")["State"]["Status"] == "paused"
     host.out("unpause", "box")

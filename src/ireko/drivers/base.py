@@ -263,6 +263,7 @@ class Guest(Protocol):
     async def freeze(self, paths: Sequence[str]) -> None:
         """Have the file systems at these mount points written out, as after an unmount, and held still from then on.
 
+        The root file system ("/") comes last. A guest that is not up yet has nothing to write out.
         Raises GuestFailed, NotFound where there is none.
         """
 

@@ -130,7 +130,7 @@ class Containers:
             self._context.note(container.id, manually_stopped=True)
             self._runs.forgo_restart(container.id)
         if signal == _SIGKILL:
-            await self._runs.cut(container)
+            await self._runs.cut(container, keep=True)
         elif not container.system:
             await machine.guest.signal(signal)
         elif signal == _SIGTERM:

@@ -200,16 +200,16 @@ class Runs:
                 await self._ask(run, signal)
                 await run.done.wait()
                 return
-        await self._cut(container, run)
+        await self._cut(container, run, keep=True)
 
-    async def cut(self, container: Container) -> None:
-        """Cut the power, if there is any, and see the end recorded. Raises TimedOut."""
+    async def cut(self, container: Container, *, keep: bool = False) -> None:
+        """Cut the power, if there is any, and see the end recorded; `keep`: what it wrote is wanted. Raises TimedOut."""
         if run := self._runs.get(container.id):
-            await self._cut(container, run)
+            await self._cut(container, run, keep=keep)
 
-    async def _cut(self, container: Container, run: Run) -> None:
+    async def _cut(self, container: Container, run: Run, *, keep: bool) -> None:
         run.restart_wanted = False
-        await _unplug_volumes(container, run.machine)
+        await _hold_still(container, run.machine, keep=keep)
         await run.machine.power_off()
         try:
             async with asyncio.timeout(_CUT_GRACE):
@@ -358,9 +358,11 @@ def _take_out(waiting: dict[_Key, list[asyncio.Future[_Answer]]], key: _Key, fut
         waiting.pop(key, None)
 
 
-async def _unplug_volumes(container: Container, machine: Machine) -> None:
-    """Volumes outlive the container: leave them as after an unmount, where the guest can be reached."""
+async def _hold_still(container: Container, machine: Machine, *, keep: bool) -> None:
+    """Leave what outlives the machine as after an unmount, where the guest can be reached."""
     written = [m.target for m in container.spec.mounts if m.kind is MountKind.VOLUME and not m.read_only]
+    if keep:
+        written.append("/")
     with contextlib.suppress(IrekoError, TimeoutError):
         async with asyncio.timeout(_LAST_WRITES):
             if written and await machine.state() is MachineState.RUNNING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ireko.drivers.base import Command, FileEntry, Guest, GuestProcess, Stdio, Stream
@@ -64,10 +64,11 @@ class Program(GuestProcess):
 class QemuGuest(Guest):
     """The guest of one machine."""
 
-    def __init__(self, channel: Channel, *, name: str, stdio: Stdio) -> None:
+    def __init__(self, channel: Channel, *, name: str, stdio: Stdio, is_up: Callable[[], bool]) -> None:
         self._channel = channel
         self._name = name
         self._stdio = stdio
+        self._is_up = is_up
         self._input: Session | None = None
         self._input_lock = asyncio.Lock()
 
@@ -138,7 +139,8 @@ class QemuGuest(Guest):
         await self._do(scripts.SYNC)
 
     async def freeze(self, paths: Sequence[str]) -> None:
-        await self._do(scripts.freeze(paths))
+        if self._is_up():
+            await self._do(scripts.freeze(paths))
 
     async def read(self, script: str) -> str:
         """Run a script and return what it wrote. Raises GuestFailed when it fails."""

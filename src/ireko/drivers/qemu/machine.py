@@ -86,7 +86,12 @@ class QemuMachine(Machine):
             keys=directory,
             last_words=self._said,
         )
-        self._guest = QemuGuest(self._channel, name=record.name, stdio=record.stdio)
+        self._guest = QemuGuest(
+            self._channel,
+            name=record.name,
+            stdio=record.stdio,
+            is_up=lambda: ending.has_event(directory, "ready"),
+        )
 
     def attach(self, monitor: Monitor) -> None:
         """Give it its monitor, and begin to watch for its end."""
