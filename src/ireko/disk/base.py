@@ -247,7 +247,7 @@ def coalesce(extents: Iterable[Extent]) -> Iterator[Extent]:
     last = Extent(0, 0, ExtentKind.ABSENT)
     for extent in extents:
         offset, length, kind, file_offset = extent
-        if not length:
+        if length <= 0:
             continue
         wanted = None if last.file_offset is None else last.file_offset + last.length
         if last.length and kind is last.kind and file_offset == wanted and offset == last.offset + last.length:
@@ -258,6 +258,15 @@ def coalesce(extents: Iterable[Extent]) -> Iterator[Extent]:
         last = extent
     if last.length:
         yield last
+
+
+def clip(extent: Extent, start: int, end: int) -> Extent:
+    """The part of an extent between two offsets; its length is 0 or less when there is none."""
+    offset, length, kind, file_offset = extent
+    if start <= offset and offset + length <= end:
+        return extent
+    first, last = max(offset, start), min(offset + length, end)
+    return Extent(first, last - first, kind, None if file_offset is None else file_offset + first - offset)
 
 
 @dataclass(frozen=True)
