@@ -6,11 +6,11 @@ bitmap that covers the chunk.
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Iterator
 
 from ireko.disk.errors import DiskDamaged
+from ireko.disk.tables import numbers
 from ireko.disk.vhdx.log import ReplayedFile
 from ireko.disk.vhdx.metadata import Metadata
 from ireko.disk.vhdx.structures import (
@@ -108,24 +108,8 @@ class Bat:
             return page
         first = number * _PAGE
         count = min(_PAGE, self.geometry.entries - first)
-        page = array("Q")
-        page.frombytes(self._file.read_exactly(self.place(first), count * ENTRY_LENGTH, "the BAT"))
-        if sys.byteorder == "big":
-            page.byteswap()
+        page = numbers("Q", self._file.read_exactly(self.place(first), count * ENTRY_LENGTH, "the BAT"), "little")
         if len(self._pages) >= _PAGES_KEPT:
             self._pages.clear()
         self._pages[number] = page
         return page
-
-
-def all_equal(entries: array[int]) -> bool:
-    """Whether the entries are all the same."""
-    return entries.tobytes() == entries[:1].tobytes() * len(entries)
-
-
-def all_following(entries: array[int], step: int) -> bool:
-    """Whether each entry is `step` more than the one before it: blocks that lie one after the other."""
-    first, count = entries[0], len(entries)
-    if entries[-1] != first + step * (count - 1) or first + step * count >= 1 << 64:
-        return False
-    return entries == array("Q", range(first, first + step * count, step))

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from ireko.disk.base import Problem, Progress
 from ireko.disk.bits import any_in_run, set_run
 from ireko.disk.errors import DiskDamaged
-from ireko.disk.vhdx.bat import ENTRY_LENGTH, all_equal
+from ireko.disk.tables import all_equal
+from ireko.disk.vhdx.bat import ENTRY_LENGTH
 from ireko.disk.vhdx.headers import overlapping, read_header, read_region_table
 from ireko.disk.vhdx.opening import Structures
 from ireko.disk.vhdx.structures import (

@@ -18,7 +18,7 @@ from ireko.disk.base import (
 )
 from ireko.disk.bits import runs
 from ireko.disk.files import DiskFile
-from ireko.disk.vhdx.bat import all_equal, all_following
+from ireko.disk.tables import all_equal, all_following
 from ireko.disk.vhdx.check import check_structures
 from ireko.disk.vhdx.headers import KNOWN_REGIONS
 from ireko.disk.vhdx.opening import Structures, read_structures

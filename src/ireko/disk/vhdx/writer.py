@@ -6,7 +6,6 @@ in memory, whatever the disk's size.
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Iterator
 
@@ -15,6 +14,7 @@ from ireko.disk.bits import set_run
 from ireko.disk.copying import copy_range
 from ireko.disk.files import DiskFile
 from ireko.disk.output import Output
+from ireko.disk.tables import packed
 from ireko.disk.vhdx.bat import ENTRY_LENGTH
 from ireko.disk.vhdx.plan import Plan, plan
 from ireko.disk.vhdx.structures import (
@@ -68,9 +68,7 @@ class _BatWriter:
         if number == self._number:
             return
         if any(self._page):
-            if sys.byteorder == "big":
-                self._page.byteswap()
-            self._file.write(self._offset + self._number * _PAGE * ENTRY_LENGTH, self._page.tobytes())
+            self._file.write(self._offset + self._number * _PAGE * ENTRY_LENGTH, packed(self._page, "little"))
             self._page = array("Q", bytes(_PAGE * ENTRY_LENGTH))
         self._number = number
 
