@@ -48,8 +48,9 @@ def format_named(name: str) -> Format:
 
 def format_for(path: Path) -> Format:
     """The format that a file's suffix stands for. Raises InvalidInput."""
-    for name in _MODULES:
-        if path.suffix.lower() in (found := format_named(name)).suffixes:
+    suffix = path.suffix.lower()
+    for name in _by_suffix(suffix):
+        if suffix in (found := format_named(name)).suffixes:
             return found
     raise InvalidInput(f'the suffix of "{path.name}" stands for no disk format; there are {", ".join(_MODULES)}')
 
@@ -80,10 +81,20 @@ def create_layer(path: Path, new: NewLayer, *, format_name: str = "", replace: b
         raise
 
 
+def _by_suffix(suffix: str) -> list[str]:
+    """The names of all formats, the one that the suffix is made of first."""
+    return sorted(_MODULES, key=lambda name: not suffix.endswith(name))
+
+
 def _recognise(file: DiskFile) -> Format:
-    if file.path.suffix.lower() == ".raw":
+    """The format whose signature the file has. The one that its suffix stands for comes first.
+
+    A fixed VHD begins with the guest's own bytes, which could be another format's signature.
+    """
+    suffix = file.path.suffix.lower()
+    if suffix == ".raw":
         return format_named(RAW)
-    for name in _MODULES:
+    for name in _by_suffix(suffix):
         if name != RAW and (found := format_named(name)).recognise(file):
             return found
     signature = file.read(0, 8)

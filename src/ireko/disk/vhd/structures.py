@@ -91,7 +91,7 @@ class Footer:
         if not _checksum_is_right(data, _FOOTER_CHECKSUM):
             raise ValueError("at odds with its checksum")
         _, *fields = _FOOTER.unpack_from(data)
-        return cls(*fields[:13], unique_id=UUID(bytes=fields[14]), saved_state=fields[15])
+        return cls(*(*fields[:13], UUID(bytes=fields[14]), fields[15]))
 
 
 @dataclass(frozen=True)
