@@ -23,7 +23,7 @@ from ireko.disk.base import (
 from ireko.disk.bits import reverse_bits, runs
 from ireko.disk.errors import DiskDamaged, DiskUnsupported
 from ireko.disk.files import DiskFile
-from ireko.disk.tables import all_equal, numbers
+from ireko.disk.tables import all_equal, in_order, stretches
 from ireko.disk.vhd.structures import (
     ABSOLUTE_LOCATOR,
     BLOCK_SIZE_MAXIMUM,
@@ -153,14 +153,19 @@ class DynamicLayer(Layer):
     def _extents(self, start: int, end: int) -> Iterator[Extent]:
         size = self._header.block_size
         for first, entries in self._pieces(start // size, self._blocks(end)):
-            if _nothing(entries):
-                yield clip(Extent(first * size, len(entries) * size, ExtentKind.ABSENT), start, end)
-                continue
-            for block, entry in enumerate(entries, first):
-                if entry == NOT_ALLOCATED:
-                    yield clip(Extent(block * size, size, ExtentKind.ABSENT), start, end)
-                else:
-                    yield from self._sectors(block, entry * SECTOR, start, end)
+            for begun, stretch in stretches(entries, first, 0):
+                if _nothing(stretch):
+                    yield clip(Extent(begun * size, len(stretch) * size, ExtentKind.ABSENT), start, end)
+                    continue
+                for block, entry in enumerate(stretch, begun):
+                    yield from self._block(block, entry, start, end)
+
+    def _block(self, block: int, entry: int, start: int, end: int) -> Iterator[Extent]:
+        size = self._header.block_size
+        if entry == NOT_ALLOCATED:
+            yield clip(Extent(block * size, size, ExtentKind.ABSENT), start, end)
+        else:
+            yield from self._sectors(block, entry * SECTOR, start, end)
 
     def _sectors(self, block: int, offset: int, start: int, end: int) -> Iterator[Extent]:
         """The runs of a block; a sector whose bit is not set was never written."""
@@ -197,7 +202,8 @@ class DynamicLayer(Layer):
         if (page := self._pages.get(number)) is None:
             first = self._header.table_offset + number * _PAGE * 4
             count = min(_PAGE, self._blocks(self.info.size) - number * _PAGE)
-            page = numbers("I", self.file.read_exactly(first, count * 4, "the BAT"), "big")
+            page = array("I", self.file.read_exactly(first, count * 4, "the BAT"))
+            in_order(page, "big")
             self._pages = {number: page}
         return page
 

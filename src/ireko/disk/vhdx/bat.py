@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator
 
 from ireko.disk.errors import DiskDamaged
-from ireko.disk.tables import numbers
+from ireko.disk.tables import in_order
 from ireko.disk.vhdx.log import ReplayedFile
 from ireko.disk.vhdx.metadata import Metadata
 from ireko.disk.vhdx.structures import (
@@ -108,7 +108,9 @@ class Bat:
             return page
         first = number * _PAGE
         count = min(_PAGE, self.geometry.entries - first)
-        page = numbers("Q", self._file.read_exactly(self.place(first), count * ENTRY_LENGTH, "the BAT"), "little")
+        page = array("Q", bytes(count * ENTRY_LENGTH))
+        self._file.fill(self.place(first), memoryview(page).cast("B"), "the BAT")
+        in_order(page, "little")
         if len(self._pages) >= _PAGES_KEPT:
             self._pages.clear()
         self._pages[number] = page

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from ireko.disk.base import Problem, Progress
 from ireko.disk.bits import any_in_run, set_run
 from ireko.disk.errors import DiskDamaged
-from ireko.disk.tables import all_equal
+from ireko.disk.tables import all_equal, stretches
 from ireko.disk.vhdx.bat import ENTRY_LENGTH
 from ireko.disk.vhdx.headers import overlapping, read_header, read_region_table
 from ireko.disk.vhdx.opening import Structures
@@ -102,24 +102,25 @@ class _BatCheck:
             self._progress.advance(ENTRY_LENGTH)
 
     def _payload(self, first: int, entries: array[int]) -> Iterator[Problem]:
-        if not entries[0] and all_equal(entries):
-            return
         partial = False
-        for block, entry in enumerate(entries, first):
-            state = entry & STATE_MASK
-            partial = partial or state == PayloadState.PARTIALLY_PRESENT
-            index = self._geometry.payload_index(block)
-            if not self._may_stand(state):
-                yield self._wrong(
-                    index, f"of block {block}", f"in the state {state}", "in one this kind of disk may have"
-                )
-            elif entry & RESERVED_MASK:
-                yield self._wrong(index, f"of block {block}", f"{entry:#x}", "without reserved bits")
-            elif state >= PayloadState.FULLY_PRESENT:
-                yield from self._place(index, f"of block {block}", entry & OFFSET_MASK, self._geometry.block_size, MIB)
+        for start, stretch in stretches(entries, first, self._geometry.block_size):
+            if not stretch[0] and all_equal(stretch):
+                continue
+            for block, entry in enumerate(stretch, start):
+                partial = partial or entry & STATE_MASK == PayloadState.PARTIALLY_PRESENT
+                yield from self._block(block, entry)
         if partial and self._differencing:
             chunk = first // self._geometry.chunk_ratio
             yield from _problem(lambda: self._bat.bitmap_offset(chunk))
+
+    def _block(self, block: int, entry: int) -> Iterator[Problem]:
+        index, state = self._geometry.payload_index(block), entry & STATE_MASK
+        if not self._may_stand(state):
+            yield self._wrong(index, f"of block {block}", f"in the state {state}", "in one this kind of disk may have")
+        elif entry & RESERVED_MASK:
+            yield self._wrong(index, f"of block {block}", f"{entry:#x}", "without reserved bits")
+        elif state >= PayloadState.FULLY_PRESENT:
+            yield from self._place(index, f"of block {block}", entry & OFFSET_MASK, self._geometry.block_size, MIB)
 
     def _may_stand(self, state: int) -> bool:
         return state in _STATES and (self._differencing or state != PayloadState.PARTIALLY_PRESENT)

@@ -18,7 +18,7 @@ from ireko.disk.base import (
 )
 from ireko.disk.bits import runs
 from ireko.disk.files import DiskFile
-from ireko.disk.tables import all_equal, all_following
+from ireko.disk.tables import all_equal, all_following, stretches
 from ireko.disk.vhdx.check import check_structures
 from ireko.disk.vhdx.headers import KNOWN_REGIONS
 from ireko.disk.vhdx.opening import Structures, read_structures
@@ -68,8 +68,9 @@ class VhdxLayer(Layer):
         """The extents, with the place of data in the replayed file."""
         size = self.info.block_size
         for first, entries in self._bat.pieces(start // size, -(-end // size)):
-            for extent in self._blocks(first, entries, start, end):
-                yield clip(extent, start, end)
+            for block, stretch in stretches(entries, first, size):
+                for extent in self._blocks(block, stretch, start, end):
+                    yield clip(extent, start, end)
 
     def _blocks(self, first: int, entries: array[int], start: int, end: int) -> Iterator[Extent]:
         size = self.info.block_size

@@ -78,7 +78,10 @@ class ReplayedFile:
         """As DiskFile's, to the end of the replayed file."""
         count = max(0, min(len(view), self.length - offset))
         done = self._file.read_into(offset, view[:count])
-        view[done:count] = bytes(count - done)
+        if done < count:
+            view[done:count] = bytes(count - done)
+        if not self.changed:
+            return count
         for start, end in self._within(self._zeros, offset, offset + count):
             view[start - offset : end - offset] = bytes(end - start)
         for start in self._changed_sectors(offset, offset + count):
@@ -94,6 +97,12 @@ class ReplayedFile:
         buffer = bytearray(length)
         self.read_into(offset, memoryview(buffer))
         return bytes(buffer)
+
+    def fill(self, offset: int, view: memoryview, structure: str) -> None:
+        """As `read_exactly`, into a view: nothing is copied."""
+        if (count := self.read_into(offset, view)) < len(view):
+            found = f"cut off after {count} bytes"
+            raise DiskDamaged(self.path, structure, offset=offset, found=found, wanted=f"{len(view)} bytes long")
 
     def changes_in(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """The ranges between two offsets that the log changes, in order, as (start, end)."""
