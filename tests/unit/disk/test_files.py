@@ -1,8 +1,7 @@
-"""Files by offset, copies, streams, progress."""
+"""Files by offset, copies, progress."""
 
 from __future__ import annotations
 
-import io
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +16,6 @@ from ireko.disk.base import (
     Extent,
     ExtentKind,
     LayerInfo,
-    NewLayer,
     PathKind,
     Progress,
     RecordedPath,
@@ -26,9 +24,8 @@ from ireko.disk.base import (
 from ireko.disk.copying import copy_range
 from ireko.disk.errors import Cancelled, DiskDamaged
 from ireko.disk.files import DiskFile
-from ireko.disk.formats import create_layer, format_for, format_named, open_layer
+from ireko.disk.formats import format_for, format_named
 from ireko.disk.reference import reference_to, windows_text
-from ireko.disk.stream import DiskStream
 from ireko.errors import Denied, InvalidInput, NotFound
 
 MIB = 1 << 20
@@ -85,23 +82,6 @@ def test_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_kernel: bool
         assert target.read(50, len(content)) == content
         assert target.read(4 * MIB, len(content)) == content
         assert target.length() == 4 * MIB + len(content)
-
-
-def test_a_disk_is_a_stream(tmp_path: Path) -> None:
-    with create_layer(tmp_path / "disk.vhdx", NewLayer(MIB)) as writer:
-        writer.write_data(512, b"abcd" * 128)
-        writer.finish()
-    with open_layer(tmp_path / "disk.vhdx") as layer, io.BufferedReader(DiskStream(layer, layer.info.size)) as stream:
-        assert stream.seek(510) == 510
-        assert stream.read(6) == b"\0\0abcd"
-        assert stream.tell() == 516
-        assert stream.seek(-2, os.SEEK_END) == MIB - 2
-        assert stream.read() == b"\0\0"
-        assert stream.read() == b""
-        stream.seek(0)
-        assert len(stream.read()) == MIB
-        with pytest.raises(ValueError, match="can't seek"):
-            stream.seek(-1)
 
 
 extents = st.lists(
