@@ -24,6 +24,11 @@ WritableBuffer = bytearray | memoryview
 _FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
+_SMALL = 1 << 20
+_NOWHERE = 1 << 62
+"""More than any file has."""
+
+
 class DiskFile:
     """An open file, to be read and written at any offset; several threads may do so at once.
 
@@ -54,6 +59,8 @@ class DiskFile:
         """Fill a buffer from an offset; the count is smaller than the buffer only where the file ends."""
         view = memoryview(buffer)
         done = 0
+        if offset >= _NOWHERE:  # a claim of the file's that no file can hold
+            return 0
         try:
             while done < len(view) and (count := self._read_some(offset + done, view[done:])):
                 done += count
@@ -63,7 +70,9 @@ class DiskFile:
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes at an offset, fewer only where the file ends."""
-        buffer = bytearray(max(0, min(length, self.length() - offset)))
+        if length > _SMALL:  # a length may be a claim of the file's
+            length = max(0, min(length, self.length() - offset))
+        buffer = bytearray(length)
         return bytes(memoryview(buffer)[: self.read_into(offset, buffer)])
 
     def read_exactly(self, offset: int, length: int, structure: str) -> bytes:
@@ -167,15 +176,12 @@ class _HoleMap:
         self._known = (0, 0, 0)  # asked at, data from there, hole after it
 
     def lookup(self, descriptor: int, offset: int) -> tuple[int, int]:
-        """Where data begins at or after an offset, and where it ends; (2^63, 2^63) when there is none."""
+        """Where data begins at or after an offset, and where it ends; _NOWHERE twice when there is none."""
         asked, data, hole = self._known
         if not asked <= offset < hole:
             data, hole = _ask(descriptor, offset)
             self._known = (offset, data, hole)
         return data, hole
-
-
-_NOWHERE = 1 << 63
 
 
 if sys.platform != "win32":

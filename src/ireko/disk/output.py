@@ -75,11 +75,17 @@ def _rename_onto_nothing(old: Path, new: Path) -> None:
         old.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+if sys.platform != "win32":
+
+    def _sync_folder(folder: Path) -> None:
+        """Have a new name on the disk."""
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+else:
+
+    def _sync_folder(folder: Path) -> None:
+        """Windows has no way to wait for a folder."""

@@ -70,7 +70,7 @@ class _Reader:
 
     def _table(self) -> list[MetadataEntry]:
         offset = self._region.file_offset
-        data = self._file.read_exactly(offset, MetadataTable.LENGTH, "the metadata table")
+        data = self._file.read_exactly(offset, MetadataTable.HEAD_LENGTH, "the metadata table")
         if not data.startswith(MetadataTable.SIGNATURE):
             wanted = f"signed {MetadataTable.SIGNATURE!r}"
             raise DiskDamaged(
@@ -79,7 +79,8 @@ class _Reader:
         if (count := MetadataTable.count(data)) > ITEMS_MAXIMUM:
             name = "the number of metadata items"
             raise DiskDamaged(self._file.path, name, offset=offset, found=count, wanted="2047 or less")
-        entries = MetadataTable.unpack(data)
+        length = MetadataTable.HEAD_LENGTH + count * MetadataTable.ENTRY_LENGTH
+        entries = MetadataTable.unpack(self._file.read_exactly(offset, length, "the metadata table"))
         seen: set[tuple[UUID, bool]] = set()
         for each in entries:
             self._check_entry(each, seen)

@@ -10,12 +10,20 @@ import enum
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 from ireko.disk.vhdx.crc32c import crc32c
 
 KIB, MIB = 1 << 10, 1 << 20
 NIL = UUID(int=0)
+
+
+@lru_cache(maxsize=256)
+def guid(data: bytes) -> UUID:
+    """A GUID from its 16 bytes; most that occur are the same in every file."""
+    return UUID(bytes_le=data)
+
 
 # 2.2.1: where things are in the header section
 SIGNATURE = b"vhdxfile"
@@ -118,7 +126,7 @@ class Header:
     def unpack(cls, data: bytes) -> Header:
         """The fields of a header whose signature and checksum have been looked at."""
         _, _, sequence, *guids, log_version, version, length, offset = _HEADER.unpack_from(data)
-        write, content, log = (UUID(bytes_le=each) for each in guids)
+        write, content, log = (guid(each) for each in guids)
         return cls(sequence, write, content, log, log_version, version, length, offset)
 
 
@@ -187,6 +195,7 @@ class MetadataTable:
 
     SIGNATURE = b"metadata"
     LENGTH = 64 * KIB
+    HEAD_LENGTH = ENTRY_LENGTH = 32
 
     @classmethod
     def pack(cls, entries: list[MetadataEntry]) -> bytes:
@@ -205,7 +214,7 @@ class MetadataTable:
         """The entries of a table whose signature and count have been looked at."""
         end = _METADATA_TABLE.size + cls.count(data) * _METADATA_ENTRY.size
         return [
-            MetadataEntry(UUID(bytes_le=item), offset, length, bool(flags & 1), bool(flags & 2), bool(flags & 4))
+            MetadataEntry(guid(item), offset, length, bool(flags & 1), bool(flags & 2), bool(flags & 4))
             for item, offset, length, flags in _METADATA_ENTRY.iter_unpack(data[_METADATA_TABLE.size : end])
         ]
 
@@ -238,8 +247,8 @@ class LogEntryHeader:
     @classmethod
     def unpack(cls, data: bytes) -> LogEntryHeader:
         """The fields of what has the signature."""
-        _, _, length, tail, sequence, count, _, guid, flushed, last = _LOG_ENTRY.unpack_from(data)
-        return cls(length, tail, sequence, count, UUID(bytes_le=guid), flushed, last)
+        _, _, length, tail, sequence, count, _, log, flushed, last = _LOG_ENTRY.unpack_from(data)
+        return cls(length, tail, sequence, count, guid(log), flushed, last)
 
     @property
     def descriptors_length(self) -> int:
