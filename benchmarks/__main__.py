@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(report.listing(FIGURES))
         return 0
     figures = _chosen(arguments.names, guests=arguments.driver == "qemu")
+    _warn_when_busy()
     if not arguments.json:
         print(report.heading())
     done = []
@@ -43,6 +45,15 @@ def _parser() -> argparse.ArgumentParser:
         "--driver", choices=["qemu", "fake"], default="qemu", help="fake: only what needs no guest, in seconds"
     )
     return parser
+
+
+def _warn_when_busy() -> None:
+    load, processors = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    if load > processors / 2:
+        print(
+            f"warning: the load is {load:.1f} with {processors} processors: what has a limit rather than a peer may seem short",
+            file=sys.stderr,
+        )
 
 
 def _chosen(names: Sequence[str], *, guests: bool) -> list[Figure]:

@@ -49,6 +49,15 @@ class Daemon:
         self.client.containers.start(made)
         return made
 
+    def run_to_end(self, container: str) -> None:
+        """Start a container and wait for its end. Raises AssertionError, with its output, when its exit code is not 0."""
+        ended = self.client.containers.wait(container, condition="next-exit")
+        self.client.containers.start(container)
+        code, error = ended.result()
+        if code:
+            said = b"".join(data for _, data in self.client.containers.logs(container))
+            raise AssertionError(f"a container ended with {code} ({error}): {said!r}")
+
     def remove(self, container: str) -> None:
         """Whatever state it is in."""
         self.client.containers.remove(container, force=True)

@@ -44,7 +44,8 @@ apt_update() {
   _apt_updated=yes
 }
 
-_installed() { dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | sed -n 's/ installed$//p'; }
+# dpkg-query fails when one of them is not known
+_installed() { { dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true; } | sed -n 's/ installed$//p'; }
 
 setup_packages() {
   if ! command -v dpkg-query >/dev/null; then
@@ -77,7 +78,7 @@ setup_python() {
   local packages=(--editable .)
   [ "$level" = run ] || mapfile -t -O 2 packages < <(_dev_group)
   .venv/bin/pip install --disable-pip-version-check --progress-bar off "${packages[@]}" |
-    sed -u -n 's/^Collecting \([^ ]*\).*/   \1/p; s/^Successfully .*/   done/p' >&2 ||
+    sed -u -n 's/^Collecting \([^ ]*\).*/   \1/p; s/^Successfully installed .*/   done/p' >&2 ||
     die "the Python packages could not be installed" "see above; then run this again"
   printf '%s %s\n' "$wanted" "$level" >"$stamp"
 }

@@ -73,12 +73,22 @@ def test_cache() -> Path:
 @pytest.fixture(scope="session")
 def nano_image(test_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> GuestImage:
     """The guest that is up in seconds, made by its recipe; the second time from the cache."""
+    return _image("nano", test_cache, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def debian_image(test_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> GuestImage:
+    """The whole system, made by its recipe: minutes the first time, half of one from the cache."""
+    return _image("debian", test_cache, tmp_path_factory)
+
+
+def _image(name: str, cache: Path, factory: pytest.TempPathFactory) -> GuestImage:
     if shutil.which("qemu-system-x86_64") is None:
         give_up("QEMU is not installed: sudo apt-get install qemu-system-x86 qemu-utils")
     try:
-        return _apart(_build("nano", test_cache, tmp_path_factory.mktemp("nano")))
+        return _apart(_build(name, cache, factory.mktemp(name)))
     except IrekoError as error:
-        give_up(f"the nano image can't be made: {error} ({error.hint})\n{error.details}")
+        give_up(f"the {name} image can't be made: {error} ({error.hint})\n{error.details}")
 
 
 def _apart(coroutine: Coroutine[None, None, GuestImage]) -> GuestImage:
@@ -95,15 +105,16 @@ async def _build(name: str, cache: Path, workdir: Path) -> GuestImage:
 
 
 class DaemonProcess:
-    """A daemon in a process of its own, on the fake driver."""
+    """A daemon in a process of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, driver: str = "fake") -> None:
         self.root = root
+        self.driver = driver
         self.address = f"unix://{root / 'ireko.sock'}"
 
     def start(self) -> None:
         """Returns when it serves."""
-        command = [sys.executable, "-m", "ireko", "serve", "--driver", "fake", "--root", str(self.root)]
+        command = [sys.executable, "-m", "ireko", "serve", "--driver", self.driver, "--root", str(self.root)]
         reading, writing = os.pipe()
         with (self.root / "log").open("ab") as log, os.fdopen(reading) as pipe:
             self.process = subprocess.Popen(
@@ -121,9 +132,11 @@ class DaemonProcess:
 @pytest.fixture(scope="module")
 def daemon_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     made = DaemonProcess(tmp_path_factory.mktemp("r"))
-    made.start()
-    yield made
-    made.stop()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 class Typist:

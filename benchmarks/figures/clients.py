@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 from benchmarks.daemon import Daemon
 from benchmarks.figure import AtMost, Figure, Sides
@@ -13,7 +14,7 @@ from benchmarks.leaks import Held, settled
 from ireko.errors import IrekoError
 
 _CLIENTS = 16
-_PORT = {"ExposedPorts": {"80/tcp": {}}, "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1"}]}}}
+_PORTS = {"80/tcp": [{"HostIp": "127.0.0.1"}]}
 
 
 class _Crowd:
@@ -37,7 +38,8 @@ class _Crowd:
     def life(self, name: str) -> None:
         """create, start, exec, commit, stop, rm, and rmi of what was committed. Raises IrekoError."""
         containers = self._daemon.client.containers
-        made = self._daemon.create("sleep", "100000", name=name, **_PORT)
+        host = {"PortBindings": _PORTS, "Binds": [f"{Path(__file__).parent}:/srv:ro"]}
+        made = self._daemon.create("sleep", "100000", name=name, HostConfig=host)
         try:
             containers.start(made)
             said = self._daemon.execute(made, "echo", name)
@@ -65,11 +67,11 @@ def _ready(daemon: Daemon) -> Iterator[Sides]:
 
 FIGURE = Figure(
     name="clients",
-    about=f"what is left after {_CLIENTS} clients at once did create, start, exec, commit, stop, rm with a published port",
+    about=f"what {_CLIENTS} clients at once leave after create, start, exec, commit, stop, rm, with a port and a folder each",
     unit="left",
     goal=AtMost(0),
     ready=_ready,
     guests=False,
-    repetitions=2,
+    repetitions=1,
     warm_up=0,
 )

@@ -33,9 +33,7 @@ def _machine(daemon: Daemon) -> tuple[str, ...]:
 
 def _seed(daemon: Daemon, container: str) -> Path:
     """What the engine writes for a container when it starts it."""
-    ended = daemon.client.containers.wait(container, condition="next-exit")
-    daemon.client.containers.start(container)
-    assert ended.result() == (0, "")
+    daemon.run_to_end(container)
     return daemon.folder(container) / "seed.tar"
 
 

@@ -30,6 +30,7 @@ def serve(*, root: Path, hosts: Sequence[str], ready_fd: int | None = None, driv
     `hosts` are addresses as docker's -H writes them. When it serves, the line "ready" is written to `ready_fd`.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)  # it tells of every program that runs in a guest
     os.umask(0o077)
     try:
         return asyncio.run(_serve(root, hosts, ready_fd, driver))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +46,7 @@ class Http:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self.session = session
 
-    async def __call__(self, method: str, path: str, body: object = None, **query: str) -> Answered:
+    async def __call__(self, method: str, path: str, body: object = None, /, **query: str) -> Answered:
         async with self.session.request(method, f"http://d{path}", json=body, params=query) as response:
             text = await response.text()
             is_json = response.content_type == "application/json" and text
@@ -74,16 +72,6 @@ class Http:
         from ireko.model.framing import FrameDecoder
 
         return b"".join(data for _, data in FrameDecoder().feed(await answered.read())).decode()
-
-
-@dataclass
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
-Docker = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
@@ -120,31 +108,3 @@ async def http(daemon: Daemon) -> AsyncIterator[Http]:
     connector = aiohttp.UnixConnector(path=str(daemon.socket))
     async with aiohttp.ClientSession(connector=connector) as session:
         yield Http(session)
-
-
-@pytest.fixture
-def docker(daemon: Daemon, tmp_path: Path) -> Docker:
-    """The real docker client, pointed at the daemon."""
-    program = shutil.which("docker")
-    if program is None:
-        pytest.skip("the docker client is not installed")
-    environment = {**os.environ, "DOCKER_HOST": daemon.address, "DOCKER_CONFIG": str(tmp_path / "config"), "TZ": "UTC"}
-    environment.pop("DOCKER_CONTEXT", None)
-
-    async def run(*arguments: str, stdin: bytes = b"", check: bool = True) -> Ran:
-        process = await asyncio.create_subprocess_exec(
-            program, *arguments, env=environment,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            out, err = await process.communicate(stdin)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        assert process.returncode is not None
-        ran = Ran(process.returncode, out.decode(), err.decode())
-        assert ran.code == 0 or not check, ran
-        return ran
-
-    run.program, run.environment = program, environment  # type: ignore[attr-defined]
-    return run

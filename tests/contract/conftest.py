@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from ireko.model.image import GIB, MIB
 
 DRIVERS = [
     pytest.param("fake", id="fake"),
-    pytest.param("qemu", id="qemu", marks=[pytest.mark.qemu, pytest.mark.timeout(240)]),
+    pytest.param("qemu", id="qemu", marks=[pytest.mark.qemu, pytest.mark.timeout(90)]),
 ]
 
 
@@ -49,7 +50,7 @@ class Bench:
     kernel: Path | None = None
     initrd: Path | None = None
     append: str = ""
-    machines: list[Machine] = field(default_factory=list)
+    started: list[Path] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
@@ -99,9 +100,8 @@ class Bench:
 
     async def start(self, spec: MachineSpec) -> Machine:
         """Start a machine that is ended with the test."""
-        machine = await self.driver.start(spec)
-        self.machines.append(machine)
-        return machine
+        self.started.append(spec.directory)
+        return await self.driver.start(spec)
 
     async def run(self, *argv: str, disk: Path | None = None) -> tuple[Ended, str]:
         """Run a machine to its end: how it ended and what it wrote to its standard output."""
@@ -120,16 +120,19 @@ class Bench:
         """The machine, found by its folder."""
         machine = await self.driver.find(spec.directory)
         assert machine is not None
-        self.machines.append(machine)
         return machine
 
     async def seen(self, machine: Machine, wanted: str, stream: Stream = Stream.STDOUT) -> str:
         """Wait until the machine's output has a text; all of that output."""
+        return await self.matched(machine, re.escape(wanted), stream)
+
+    async def matched(self, machine: Machine, pattern: str, stream: Stream = Stream.STDOUT) -> str:
+        """Wait until the machine's output has something that a regular expression finds; all of that output."""
         path = dict(machine.outputs)[stream]
         grown = asyncio.Event()
         stop = machine.watch_outputs(grown.set)
         try:
-            while wanted not in (text := path.read_bytes().decode(errors="replace")):
+            while not re.search(pattern, text := path.read_bytes().decode(errors="replace")):
                 await grown.wait()
                 grown.clear()
             return text
@@ -185,9 +188,10 @@ async def benches(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator
     try:
         yield made
     finally:
-        for machine in made.machines:
-            await machine.power_off()
-            await machine.close()
+        for directory in made.started:
+            if machine := await made.driver.find(directory):
+                await machine.power_off()
+                await machine.close()
         await made.driver.close()
 
 

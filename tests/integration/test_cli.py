@@ -97,10 +97,12 @@ class TestRun:
 
     @pytest.mark.parametrize(("command", "code"), [(["no-such-program"], 127), (["/etc/passwd"], 126)])
     def test_a_command_that_can_t_be_started(self, daemon: Daemon, command: list[str], code: int) -> None:
-        assert daemon("run", "--rm", "nano", *command).returncode == code
+        done = daemon("run", "--rm", "nano", *command)
+        assert done.returncode == code
+        assert command[0] in done.stderr.decode()
 
     @pytest.mark.parametrize(
-        "argv", [["run", "--no-such-flag", "nano"], ["run"], ["run", "nobody-makes-this"], ["run", "-it", "nano"]]
+        "argv", [["run", "--no-such-flag", "nano"], ["run", "nobody-makes-this"], ["run", "-it", "nano"]]
     )
     def test_our_own_errors_are_125(self, daemon: Daemon, argv: list[str]) -> None:
         assert daemon(*argv).returncode == 125
@@ -204,6 +206,16 @@ class TestTerminal:
         assert again.process.wait(DEADLINE) == 1
         daemon.out("rm", "-f", "shell")
 
+    def test_attach_to_a_system_is_its_console(self, daemon: Daemon, typist) -> None:
+        daemon.out("run", "-d", "--name", "system", "debian:12")
+        person = typist("attach", "system")
+        person.type(b"two=2; echo typed-$two\r")
+        person.expect(rb"typed-2\r\n")
+        person.type(DETACH)
+        person.expect(rb"read escape sequence")
+        assert daemon("attach", "--no-stdin", "nobody").returncode == 1
+        daemon.out("rm", "-f", "system")
+
     def test_detach_from_exec_leaves_the_container(self, daemon: Daemon, box: str, typist) -> None:
         person = typist("exec", "-it", box, "sh")
         person.expect(PROMPT)
@@ -221,6 +233,12 @@ class TestTerminal:
         person.process.send_signal(signal.SIGTERM)
         assert person.process.wait(DEADLINE) == 128 + signal.SIGTERM
         assert termios.tcgetattr(person.master)[3] & termios.ECHO
+
+    def test_progress_on_a_terminal_without_a_size(self, daemon: Daemon, typist) -> None:
+        person = typist("image", "make", "debian", "-t", "debian:again")
+        person.resize(0, 0)
+        person.expect(rb"debian: storing")
+        assert person.ends() == 0
 
     def test_progress_is_in_place(self, daemon: Daemon, typist) -> None:
         person = typist("image", "make", "nano", "-t", "nano:again")
@@ -240,7 +258,7 @@ class TestExec:
     def test_codes(self, daemon: Daemon, box: str) -> None:
         assert daemon("exec", box, "no-such-program").returncode == 127
         assert daemon("exec", "nobody", "true").returncode == 1
-        assert daemon("exec", box).returncode == 125
+        assert daemon("exec", box).returncode == 1
         assert daemon.out("exec", "-d", box, "touch", "/tmp/made") == ""
 
 
@@ -254,6 +272,8 @@ class TestCopy:
         assert daemon.out("exec", box, "cat", "/srv/site/空/a", "/srv/flat/空/a") == "oneone"
         daemon.out("cp", f"{box}:/srv/flat", "back", cwd=tmp_path)
         assert (tmp_path / "back" / "big").read_bytes() == (tmp_path / "site" / "big").read_bytes()
+        daemon.out("cp", f"{box}:/srv/flat/.", "new", cwd=tmp_path)
+        assert (tmp_path / "new" / "空" / "a").read_bytes() == b"one"
         archive = daemon("cp", f"{box}:/srv/site", "-").stdout
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             assert "site/空/a" in tar.getnames()

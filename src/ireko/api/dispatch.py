@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -19,6 +20,8 @@ from ireko.engine.engine import Engine
 from ireko.errors import Denied, IrekoError
 
 _log = logging.getLogger(__name__)
+_PORT = re.compile(r":\d+$")
+_OWN_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 _PATIENCE = 5.0  # seconds that orders have to finish when the daemon ends
 
 
@@ -57,9 +60,7 @@ class Dispatcher:
         await _cancel(self._orders)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        if "Origin" in request.headers:
-            # A web page that the user happens to look at must not command the daemon.
-            raise Denied("requests from web pages are refused")
+        _refuse_web_pages(request)
         version, path = versions.split(request.path)
         found = self._router.find(request.method, path)
         if found is None:
@@ -91,6 +92,19 @@ class Dispatcher:
         if not order.cancelled() and (error := order.exception()) is not None:
             # Usually somebody waits for it and is told; when the client has left, nobody is.
             _log.debug("%s: %s", order.get_name(), error)
+
+
+def _refuse_web_pages(request: web.BaseRequest) -> None:
+    """A web page that the user happens to look at must not command the daemon, nor read from it. Raises Denied.
+
+    Browsers send `Origin` with what pages ask of others; a page whose own name was made to point at this host asks by that
+    name.
+    """
+    if "Origin" in request.headers:
+        raise Denied("requests from web pages are refused")
+    reached = request.transport.get_extra_info("sockname") if request.transport else None
+    if isinstance(reached, tuple) and _PORT.sub("", request.host) not in _OWN_NAMES:
+        raise Denied(f'"{request.host}" is no name of this daemon', hint="tcp://127.0.0.1:PORT, or localhost")
 
 
 async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:

@@ -29,7 +29,10 @@ class Latest:
 
     def __call__(self, step: str, done: int | None, total: int | None) -> None:
         """Called by the engine."""
-        detail = {name: value for name, value in (("current", done), ("total", total)) if value is not None}
+        counts = (("current", done), ("total", total))
+        detail: dict[str, object] = {name: value for name, value in counts if value is not None}
+        if detail:
+            detail["units"] = "steps"  # without it, clients take these for bytes
         self._line = {"status": step, "progressDetail": detail, "id": self._recipe}
         self._changed.set()
 

@@ -10,6 +10,7 @@ from ireko.cli.group import verb
 from ireko.cli.session import Session, pass_session
 from ireko.cli.start import connected
 from ireko.cli.streams import Attached
+from ireko.cli.terminal import is_terminal
 from ireko.errors import Conflict
 
 DETACHED = "read escape sequence"
@@ -22,7 +23,10 @@ DETACHED = "read escape sequence"
 @click.argument("container", shell_complete=complete.containers)
 @pass_session
 def attach(session: Session, *, detach_keys: str, no_stdin: bool, sig_proxy: bool, container: str) -> int:
-    """Connect to the input and output of a running container."""
+    """Connect to the input and output of a running container.
+
+    For a container that runs its image's own system this is the serial console.
+    """
     found = session.client.containers.inspect(container)
     state = found["State"]
     if not state["Running"]:
@@ -30,7 +34,10 @@ def attach(session: Session, *, detach_keys: str, no_stdin: bool, sig_proxy: boo
     if state.get("Paused"):
         raise Conflict("cannot attach to a paused container, unpause it first", hint=f"ireko unpause {container}")
     config = found["Config"]
-    how = Attached.checked(session, stdin=config["OpenStdin"] and not no_stdin, tty=config["Tty"], keys=detach_keys)
+    # A system's serial console is a terminal, whatever the container was made with.
+    console = found.get("System", False) and is_terminal(session.stdin)
+    stdin = (config["OpenStdin"] or console) and not no_stdin
+    how = Attached.checked(session, stdin=stdin, tty=config["Tty"] or console, keys=detach_keys)
     stayed, code = connected(
         session, found["Id"], how, condition="not-running", sig_proxy=sig_proxy, started=lambda: None
     )

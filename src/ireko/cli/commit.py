@@ -14,7 +14,7 @@ from ireko.model.names import Reference
 @click.option("-a", "--author", default="", metavar="NAME", help="Who made it.")
 @click.option("-m", "--message", default="", metavar="TEXT", help="What was done.")
 @click.option("-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help="Apply a Dockerfile instruction.")
-@click.option("-p", "--pause/--no-pause", default=True, help="Halt the container while its disk is frozen.")
+@click.option("-p", "--pause/--no-pause", default=True, help="Have the guest write out what it holds first.")
 @click.argument("container", shell_complete=complete.containers)
 @click.argument("reference", required=False, metavar="[REPOSITORY[:TAG]]")
 @pass_session

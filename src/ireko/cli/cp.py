@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from ireko.cli import complete
 from ireko.cli.archive import End, pack, plan, unpack
 from ireko.cli.group import verb
 from ireko.cli.session import Session, pass_session
@@ -28,8 +29,8 @@ _PIECE = 1 << 16
 @click.option("-a", "--archive", "owners", is_flag=True, help="Keep who owns the files.")
 @click.option("-L", "--follow-link", "follow", is_flag=True, help="Copy what a link as SOURCE points at.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not say what was copied.")
-@click.argument("source", metavar="SOURCE")
-@click.argument("target", metavar="TARGET")
+@click.argument("source", metavar="SOURCE", shell_complete=complete.paths)
+@click.argument("target", metavar="TARGET", shell_complete=complete.paths)
 @pass_session
 def cp(session: Session, *, owners: bool, follow: bool, quiet: bool, source: str, target: str) -> None:
     """Copy files between a container and this machine.

@@ -20,6 +20,10 @@ _RUN = {"run"}
 _NOT_FOUND_WORDS = ("executable file not found", "no such file or directory")
 
 
+class UnknownCommand(click.UsageError):
+    """There is no verb of this name."""
+
+
 def report(error: BaseException, err: TextIO, *, verb: str) -> int:
     """Say what went wrong, and return the exit code."""
     match error:
@@ -27,6 +31,9 @@ def report(error: BaseException, err: TextIO, *, verb: str) -> int:
             return INTERRUPTED
         case BrokenPipeError():
             return BROKEN_PIPE
+        case click.MissingParameter() | UnknownCommand():
+            _say(err, f"ireko: {_lower(error.format_message())}", _usage_hint(error))
+            return FAILED
         case click.UsageError():
             _say(err, f"ireko: {_lower(error.format_message())}", _usage_hint(error))
             return USAGE

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ireko.cli.exit import UnknownCommand
 from ireko.cli.verbs import GROUPS, Entry
 
 Callback = Callable[..., int | None]
@@ -39,7 +40,7 @@ class VerbGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The verb that the first argument names. Raises UsageError with the nearest names when there is none."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            raise click.UsageError(f'unknown command: "{ctx.command_path} {args[0]}"{self._nearest(args[0])}', ctx)
+            raise UnknownCommand(f'unknown command: "{ctx.command_path} {args[0]}"{self._nearest(args[0])}', ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

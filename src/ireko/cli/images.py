@@ -75,7 +75,7 @@ def image_fields(now: datetime, *, full: bool) -> Fields:
         "Containers": ("CONTAINERS", lambda item: _known(item.get("Containers", -1), str)),
         "SharedSize": ("SHARED SIZE", lambda item: _known(item.get("SharedSize", -1), human_size)),
         "UniqueSize": ("UNIQUE SIZE", _unique_size),
-        "VirtualSize": ("VIRTUAL SIZE", lambda item: human_size(item["Size"], digits=3)),
+        "VirtualSize": ("VIRTUAL SIZE", lambda item: human_size(item["Size"])),
     }
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from ireko.cli import complete
 from ireko.cli.exit import FAILED, say_error
-from ireko.cli.group import verb
+from ireko.cli.group import Callback, verb
 from ireko.cli.session import Session, pass_session
 from ireko.cli.template import Template
 from ireko.client import Client, Refused
@@ -19,14 +20,17 @@ Finder = Callable[[str], dict[str, Any]]
 
 _FORMAT = click.option("-f", "--format", "written", default="", metavar="FORMAT", help="json or a template.")
 _SIZE = click.option("-s", "--size", is_flag=True, help="Show sizes on disk too.")
-_REFS = click.argument("refs", nargs=-1, required=True, metavar="NAME...")
+
+
+def _refs(names: complete.Completer) -> Callable[[Callback], Callback]:
+    return click.argument("refs", nargs=-1, required=True, metavar="NAME...", shell_complete=names)
 
 
 @verb("inspect", example='ireko inspect -f "{{.State.Status}}" web')
 @_FORMAT
 @_SIZE
 @click.option("--type", "kind", default="", metavar="KIND", help="container, image or volume.")
-@_REFS
+@_refs(complete.anything)
 @pass_session
 def inspect(session: Session, *, written: str, size: bool, kind: str, refs: tuple[str, ...]) -> int:
     """Show everything about containers, images or volumes."""
@@ -40,7 +44,7 @@ def inspect(session: Session, *, written: str, size: bool, kind: str, refs: tupl
 @verb("inspect")
 @_FORMAT
 @_SIZE
-@_REFS
+@_refs(complete.containers)
 @pass_session
 def inspect_container(session: Session, *, written: str, size: bool, refs: tuple[str, ...]) -> int:
     """Show everything about containers."""
@@ -49,7 +53,7 @@ def inspect_container(session: Session, *, written: str, size: bool, refs: tuple
 
 @verb("inspect")
 @_FORMAT
-@_REFS
+@_refs(complete.images)
 @pass_session
 def inspect_image(session: Session, *, written: str, refs: tuple[str, ...]) -> int:
     """Show everything about images."""
@@ -58,7 +62,7 @@ def inspect_image(session: Session, *, written: str, refs: tuple[str, ...]) -> i
 
 @verb("inspect")
 @_FORMAT
-@_REFS
+@_refs(complete.volumes)
 @pass_session
 def inspect_volume(session: Session, *, written: str, refs: tuple[str, ...]) -> int:
     """Show everything about volumes."""

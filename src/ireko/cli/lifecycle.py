@@ -113,8 +113,6 @@ def recreate(session: Session, *, containers: tuple[str, ...]) -> int:
 def rm(session: Session, *, containers: tuple[str, ...], force: bool, volumes: bool) -> int:
     """Remove containers."""
     client = session.client
-    return session.each(containers, lambda ref: _remove(client, ref, force=force, volumes=volumes))
-
-
-def _remove(client: Client, ref: str, *, force: bool, volumes: bool) -> None:
-    client.containers.remove(ref, force=force, volumes=volumes)
+    return session.each(
+        containers, lambda ref: client.containers.remove(ref, force=force, volumes=volumes), may_miss=force
+    )

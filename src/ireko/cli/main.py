@@ -61,6 +61,8 @@ def _run(words: list[str], session: Session) -> object:
         from click.shell_completion import shell_complete
 
         return shell_complete(cli, {"obj": session}, "ireko", _COMPLETE, instruction)
+    if words[:1] == ["help"]:  # `ireko help run` is `ireko run --help`
+        words = [*words[1:], "--help"]
     try:
         with cli.make_context("ireko", words, obj=session) as context:
             return cli.invoke(context)

@@ -79,11 +79,15 @@ def _detail(detail: dict[str, Any]) -> str:
     current, total = detail.get("current"), detail.get("total")
     if not current:
         return ""
+
+    def written(count: int) -> str:
+        return str(count) if detail.get("units") else human_size(count, digits=3)
+
     if not total:
-        return human_size(current, digits=3)
+        return written(current)
     done = min(1.0, current / total)
     bar = "=" * int(done * _BAR)
-    return f"[{bar:<{_BAR}}] {done:4.0%}  {human_size(current, digits=3)}/{human_size(total, digits=3)}"
+    return f"[{bar:<{_BAR}}] {done:4.0%}  {written(current)}/{written(total)}"
 
 
 def _refused(line: dict[str, Any]) -> Refused:

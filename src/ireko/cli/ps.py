@@ -32,6 +32,8 @@ def ps(
     quiet: bool, size: bool,
 ) -> None:  # fmt: skip
     """List containers."""
+    if quiet and written:
+        session.note("WARNING: Ignoring custom format, because both --format and --quiet are set.")
     listing = Format("" if quiet else written, default=(*_TABLE, "Size") if size else _TABLE)
     limit = 1 if latest and last < 0 else last
     containers = session.client.containers.all(

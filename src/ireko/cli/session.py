@@ -12,7 +12,7 @@ import click
 
 from ireko.cli.exit import FAILED, say_error
 from ireko.client import Client
-from ireko.errors import IrekoError
+from ireko.errors import IrekoError, Kind
 
 
 class Session:
@@ -74,14 +74,20 @@ class Session:
         self.out.flush()
         return self.stdin.readline().strip().lower() in {"y", "yes"}
 
-    def each(self, refs: Iterable[str], action: Callable[[str], object], *, show: bool = True) -> int:
-        """Do something to several objects at once, go on when one fails; the exit code. `show` prints the names of those done."""
+    def each(
+        self, refs: Iterable[str], action: Callable[[str], object], *, show: bool = True, may_miss: bool = False
+    ) -> int:
+        """Do something to several objects at once, go on when one fails; the exit code.
+
+        `show` prints the names of those done. With `may_miss` one that does not exist is told, and is no failure.
+        """
         wanted = list(refs)
         code = 0
         for ref, error in zip(wanted, _attempts(wanted, action), strict=True):
             if error is not None:
                 say_error(error, self.err)
-                code = FAILED
+                if not (may_miss and error.kind is Kind.NOT_FOUND):
+                    code = FAILED
             elif show:
                 self.line(ref)
         return code

@@ -119,7 +119,7 @@ _OPTIONS = (
     click.option("-i", "--interactive", is_flag=True, help="Keep its input open and send it this one."),
     click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="Attach a label."),
     click.option("-m", "--memory", default="", metavar="SIZE", help="The memory, like 512m or 2g."),
-    click.option("--mount", multiple=True, metavar="SPEC", help="type=bind|volume,source=…,target=…[,readonly]"),
+    click.option("--mount", multiple=True, metavar="SPEC", help="A mount: type=volume,source=data,target=/d."),
     click.option("--network", "--net", default="default", metavar="NAME", help="The network; none cuts it off."),
     click.option("-p", "--publish", multiple=True, metavar="[IP:]HOST:GUEST", help="Publish a port on this host."),
     click.option("-P", "--publish-all", is_flag=True, help="Publish all exposed ports on free ports of this host."),

@@ -19,12 +19,12 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def size(stream: TextIO) -> tuple[int, int] | None:
-    """Rows and columns; None when the stream is no terminal."""
+    """Rows and columns; None when the stream is no terminal, or one that does not know its size."""
     try:
         columns, rows = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
         return None
-    return rows, columns
+    return (rows, columns) if rows and columns else None
 
 
 @contextlib.contextmanager

@@ -19,6 +19,9 @@ FIELDS: Fields = {
     "Mountpoint": ("MOUNTPOINT", lambda item: item.get("Mountpoint", "")),
     "Labels": ("LABELS", lambda item: joined_labels(item.get("Labels"))),
     "Label": ("LABEL", ask_label),
+    "Availability": ("AVAILABILITY", lambda _item: "N/A"),
+    "Group": ("GROUP", lambda _item: "N/A"),
+    "Status": ("STATUS", lambda _item: "N/A"),
     "Links": ("LINKS", lambda item: str(item["UsageData"]["RefCount"]) if item.get("UsageData") else "N/A"),
     "Size": ("SIZE", lambda item: human_size(item["UsageData"]["Size"]) if item.get("UsageData") else "N/A"),
 }

@@ -18,7 +18,13 @@ class Address(NamedTuple):
     port: int = 0
 
     def __str__(self) -> str:
-        return f"tcp://{self.host}:{self.port}" if self.scheme == "tcp" else f"{self.scheme}://{self.path}"
+        return f"{self.scheme}://{self.name if self.scheme == 'tcp' else self.path}"
+
+    @property
+    def name(self) -> str:
+        """What HTTP's `Host` says."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" if self.scheme == "tcp" else "ireko"
 
     @classmethod
     def parse(cls, text: str) -> Address:

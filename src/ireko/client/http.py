@@ -20,15 +20,20 @@ class BadAnswer(Exception):
 
 
 class Connection:
-    """A connection that carries one request and its answer; it owns the socket."""
+    """A connection that carries one request and its answer; it owns the socket. `host` is the name it was reached by."""
 
-    def __init__(self, made: socket.socket) -> None:
+    def __init__(self, made: socket.socket, *, host: str) -> None:
         self.socket = made
+        self._host = host
         self.reader: IO[bytes] = made.makefile("rb")
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None) -> None:
         """Write a request; a body that is no bytes is sent in chunks as it comes."""
-        lines = [f"{method} {target} HTTP/1.1", "Host: ireko", *(f"{name}: {value}" for name, value in headers.items())]
+        lines = [
+            f"{method} {target} HTTP/1.1",
+            f"Host: {self._host}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
         if body is None or isinstance(body, bytes):
             content = body or b""
             if content or method != "GET":

@@ -139,7 +139,7 @@ class HttpTransport:
         return Stream(answer.connection.socket, answer.connection.reader, multiplexed=multiplexed)
 
     def _exchange(self, request: Request, headers: Mapping[str, str]) -> Answer:
-        connection = Connection(self._connect())
+        connection = Connection(self._connect(), host=self.address.name)
         try:
             # A daemon that refuses a long body answers and stops reading: its answer is worth more than our broken pipe.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):

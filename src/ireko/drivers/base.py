@@ -232,6 +232,7 @@ class Guest(Protocol):
     async def archive(self, path: str) -> AsyncIterator[bytes]:
         """The file or folder at an absolute guest path as a tar stream whose top entry has the path's last name.
 
+        A path that ends in `/.` means what is in the folder: the top entry is `.` then.
         Raises NotFound before the first piece when there is nothing at the path.
         """
 

@@ -116,6 +116,8 @@ class Committer:
         steps.prepare(self._context.database.layers[container.parent].capacity)
         if machine:
             await machine.switch_disk("root", steps.fresh, steps.layer)
+        elif container.started is None:
+            files.sync_file(steps.disk)
         steps.rename()
         return layers.seal(self._context, operation.layer, steps.layer, parent=container.parent)
 

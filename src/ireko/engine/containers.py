@@ -11,7 +11,7 @@ from ireko.drivers.base import Command, FileEntry, Machine, MachineState, Stream
 from ireko.engine import creation, layers, lookup, specs
 from ireko.engine.attach import Attachment, MainAttachment
 from ireko.engine.commit import Committer
-from ireko.engine.context import Context, now
+from ireko.engine.context import Context, now, to_its_end
 from ireko.engine.guestfiles import Change, GuestFiles
 from ireko.engine.logs import LogLine
 from ireko.engine.reading import read_log
@@ -21,9 +21,11 @@ from ireko.engine.volumes import Pruned, Volumes
 from ireko.errors import Conflict, GuestFailed, InvalidInput, IrekoError, NotFound, NotModified, Unsupported
 from ireko.host import files
 from ireko.model.container import Container, ContainerSpec, Status
-from ireko.model.image import Image
+from ireko.model.image import Image, Layer
 from ireko.model.names import Reference, check_container_name, new_id
+from ireko.store.database import Operation
 
+RESTART = "restart"
 _SIGKILL, _SIGTERM = 9, 15
 
 
@@ -97,43 +99,35 @@ class Containers:
                     f"cannot start a paused container, try unpause instead: {container.name}",
                     hint=f"ireko unpause {container.name}",
                 )
-            try:
-                await self._runs.start(container)
-            except NotModified:
-                raise
-            except (IrekoError, OSError):
-                if container.spec.auto_remove:
-                    await self._remover.remove(self.get(container.id), volumes=True)
-                raise
+            await self._start(container)
 
     async def stop(self, ref: str, *, timeout: int | None = None, signal: int | None = None) -> None:  # noqa: ASYNC109
         """Ask the guest to end; after `timeout` seconds (the container's own by default; below 0: never) cut the power.
 
         Raises NotModified when it does not run.
         """
-        async with self._held(ref) as container:
-            ending = self._runs.begin_end(container)
-        if ending is not None:
-            # Its lock is free meanwhile: who loses patience can still kill or remove it.
-            limit = container.stop_timeout if timeout is None else timeout
-            await self._runs.end(container, ending, timeout=limit, signal=signal)
-        self._context.announce(container, "stop")
+        await self._stop(ref, timeout=timeout, signal=signal, again=False)
 
-    async def restart(self, ref: str, *, timeout: int | None = None) -> None:  # noqa: ASYNC109
-        """Stop it, if it runs, and start it."""
-        container_id = self.get(ref).id
-        with contextlib.suppress(NotModified):
-            await self.stop(container_id, timeout=timeout)
-        async with self._held(container_id) as container:
-            await self._runs.start(container)
-            self._context.announce(self.get(container.id), "restart")
+    async def restart(self, ref: str, *, timeout: int | None = None, signal: int | None = None) -> None:  # noqa: ASYNC109
+        """Stop it, if it runs, and start it. It is noted before, so that a daemon which starts meanwhile does both."""
+        operation = Operation(new_id(), RESTART, self.get(ref).id)
+        with self._context.database.change() as change:
+            change.put_operation(operation)
+        try:
+            with contextlib.suppress(NotModified):
+                await self._stop(operation.container, timeout=timeout, signal=signal, again=True)
+            async with self._held(operation.container) as container:
+                await self._start(container)
+                self._context.announce(self.get(container.id), "restart")
+        finally:
+            self._context.finished(operation)
 
     async def kill(self, ref: str, *, signal: int = _SIGKILL) -> None:
         """Cut the power (signal 9), or send the main process a signal. Raises Conflict when it does not run."""
         container = self.get(ref)
         machine = self._runs.machine(container)
         if signal in {_SIGKILL, _SIGTERM}:
-            self._context.update(container.id, manually_stopped=True)
+            self._context.note(container.id, manually_stopped=True)
             self._runs.forgo_restart(container.id)
         if signal == _SIGKILL:
             await self._runs.cut(container)
@@ -193,13 +187,13 @@ class Containers:
         async with self._held(ref) as old:
             fresh = self._fresh(old)
             async with self._context.locks(fresh.id):  # its name is known as soon as it is recorded
+                gone = layers.unused(self._context, without=old.id)
                 with creation.folder_of(self._context, fresh), self._context.database.change() as change:
                     change.delete_container(old.id)
                     change.put_container(fresh)
+                    layers.forget(change, gone)
                 self._context.announce(fresh, "recreate")
-                await self._remover.clear_away(old)
-                if fresh.status is Status.RESTARTING:
-                    await self._start_again(fresh)
+                await self._take_over(old, gone, fresh)
         return self.get(fresh.id)
 
     async def wait(self, ref: str, *, condition: str = "not-running") -> Waited:
@@ -322,6 +316,25 @@ class Containers:
                     yield self.get(container_id)
                     return
 
+    async def _start(self, container: Container) -> None:
+        try:
+            await self._runs.start(container)
+        except NotModified:
+            raise
+        except (IrekoError, OSError):
+            if container.spec.auto_remove:
+                await self._remover.remove(self.get(container.id), volumes=True)
+            raise
+
+    async def _stop(self, ref: str, *, timeout: int | None, signal: int | None, again: bool) -> None:  # noqa: ASYNC109
+        async with self._held(ref) as container:
+            ending = self._runs.begin_end(container, again=again)
+        if ending is not None:
+            # Its lock is free meanwhile: who loses patience can still kill or remove it.
+            limit = container.stop_timeout if timeout is None else timeout
+            await self._runs.end(container, ending, timeout=limit, signal=signal)
+        self._context.announce(container, "stop")
+
     async def _settle(self, container_id: str) -> None:
         for operation in self._committer.unsettled(container_id):
             await self._committer.settle(operation)
@@ -355,11 +368,14 @@ class Containers:
             published=specs.ports(old.spec, image),
         )
 
-    async def _start_again(self, fresh: Container) -> None:
+    async def _take_over(self, old: Container, gone: list[Layer], fresh: Container) -> None:
         try:
-            await self._runs.start(fresh)
-        except (IrekoError, OSError):
-            self._context.note(fresh.id, status=Status.CREATED)
+            await to_its_end(self._remover.clear_away(old, gone))
+            if fresh.status is Status.RESTARTING:
+                await self._runs.start(fresh)
+        except BaseException:
+            if self.get(fresh.id).status is Status.RESTARTING:
+                self._context.note(fresh.id, status=Status.CREATED)
             raise
 
     def _remove_ended(self, container: Container) -> None:

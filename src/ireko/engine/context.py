@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ireko.drivers.base import Driver
 from ireko.engine.events import Events
@@ -17,15 +17,26 @@ from ireko.errors import NoSpace, Unavailable
 from ireko.host.files import Files
 from ireko.model.container import Container
 from ireko.model.names import new_id
-from ireko.store.database import Database
+from ireko.store.database import Database, Operation
 from ireko.store.paths import Paths
 
 _log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 def now() -> datetime:
     """The present, with its zone."""
     return datetime.now(UTC)
+
+
+async def to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """Await what must not be left half-done, or can't be stopped: a cancellation comes through when it has ended."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 class Locks:
@@ -93,15 +104,28 @@ class Context:
             change.put_container(container)
         return container
 
+    def finished(self, operation: Operation) -> None:
+        """An operation needs nothing more; on a full disk the next daemon does it again."""
+        try:
+            with self.database.change() as change:
+                change.delete_operation(operation.id)
+        except (NoSpace, Unavailable) as error:
+            _log.error("%s", error)
+            self.database.forget(operation)
+
     async def discard(self, *folders: Path) -> None:
         """Remove folders: they are gone from their places at once, from the disk when this returns."""
         aside = [self.paths.tmp / new_id() for _ in folders]
         moved = [target for folder, target in zip(folders, aside, strict=True) if self.files.set_aside(folder, target)]
-        for target in moved:
+        if moved:
+            await to_its_end(asyncio.to_thread(self._remove, moved))
+
+    def _remove(self, folders: list[Path]) -> None:
+        for folder in folders:
             try:
-                await asyncio.to_thread(self.files.remove_tree, target)
+                self.files.remove_tree(folder)
             except OSError as error:  # the next daemon tries again
-                _log.warning("%s can't be removed: %s", target, error)
+                _log.warning("%s can't be removed: %s", folder, error)
 
     def note(self, container_id: str, **changes: Any) -> Container:
         """As `update`, for what has happened already: when the disk takes no more, it is at least remembered.

@@ -92,25 +92,47 @@ def check_again(context: Context, container: Container) -> None:
 
 @contextmanager
 def folder_of(context: Context, container: Container) -> Iterator[None]:
-    """The container's folder with its empty disk and its keys; gone again when what is done inside fails."""
+    """The container's folder with its empty disk and its keys; gone again when what is done inside fails.
+
+    The disk is not waited for: until the container is first used `mend` can make all of it again.
+    """
     changes, half = context.files, context.paths.tmp / container.id
     place = context.paths.container(container.id)
-    changes.make_folder(half)
     try:
-        context.driver.disks.create(
-            half / context.paths.container_disk(container.id).name,
-            parent=context.paths.layer_disk(container.parent),
-            capacity=context.database.layers[container.parent].capacity,
-        )
+        changes.make_folder(half)
+        _make_disk(context, container, half / context.paths.container_disk(container.id).name)
         with files.told(half):
             Identity.create().save(half)
-        changes.sync_tree(half)
-        changes.move(half, place)
+        changes.move(half, place, lasting=False)
         yield
     except BaseException:
         changes.remove_tree(half)
         changes.remove_tree(place)
         raise
+
+
+def _make_disk(context: Context, container: Container, path: Path) -> None:
+    context.driver.disks.create(
+        path,
+        parent=context.paths.layer_disk(container.parent),
+        capacity=context.database.layers[container.parent].capacity,
+    )
+
+
+def mend(context: Context, container: Container) -> None:
+    """Make again what a power cut took of a container that was never used: empty files, or all of its folder."""
+    place, disk = context.paths.container(container.id), context.paths.container_disk(container.id)
+    if not place.exists():
+        context.files.make_folder(place)
+    if _lost(disk):
+        context.files.remove(disk)
+        _make_disk(context, container, disk)
+    if any(_lost(path) for path in Identity.paths(place)):
+        Identity.create().save(place)
+
+
+def _lost(path: Path) -> bool:
+    return not path.exists() or not path.stat().st_size
 
 
 def warnings(context: Context, container: Container) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from ireko.engine.removal import Remover
 from ireko.engine.runs import Runs
 from ireko.engine.system import System
 from ireko.engine.volumes import Volumes
+from ireko.errors import Unsupported
 from ireko.host.files import Files, Lock
 from ireko.store.database import Database
 from ireko.store.paths import Paths
@@ -45,14 +46,14 @@ class Engine:
 
         `step` is called before each change to a file, and before and after each change to the database. What it raises stops
         there, so that a test can end a daemon at any moment.
-        Raises Conflict when another daemon owns the root, Damaged, Unavailable.
+        Raises Conflict when another daemon owns the root, Unsupported when another driver does, Damaged, Unavailable.
         """
         paths = Paths(root, driver.abilities.disk_format)
         paths.make()
         lock = Lock(paths.lock)
         lock.take()
         try:
-            context = Context(paths, Database(paths.database, step=step), driver, Events(), Files(step))
+            context = Context(paths, _database(paths, driver, step), driver, Events(), Files(step))
         except BaseException:
             lock.release()
             raise
@@ -74,3 +75,16 @@ class Engine:
         finally:
             self._context.database.close()
             self._lock.release()
+
+
+def _database(paths: Paths, driver: Driver, step: Callable[[str], None]) -> Database:
+    database = Database(paths.database, step=step)
+    strange = {layer.format for layer in database.layers.values()} - {driver.abilities.disk_format}
+    if strange:
+        database.close()
+        raise Unsupported(
+            f'the disks in "{paths.root}" are in the format "{min(strange)}": '
+            f'the driver "{driver.abilities.name}" works with "{driver.abilities.disk_format}"',
+            hint="choose another root with --root, or the driver that made them",
+        )
+    return database

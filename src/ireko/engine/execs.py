@@ -12,7 +12,7 @@ from ireko.engine.attach import Attachment
 from ireko.engine.context import Context
 from ireko.engine.runs import Runs
 from ireko.errors import Conflict, InvalidInput, NotFound
-from ireko.model.container import Container
+from ireko.model.container import Container, Status
 from ireko.model.names import new_id, short
 
 _KEPT = 500
@@ -44,6 +44,8 @@ class Execs:
         """Note what to run. Raises NotFound, Conflict when the container does not run, InvalidInput."""
         container = lookup.container(self._context.database, ref)
         self._runs.machine(container)
+        if container.status is Status.PAUSED:
+            raise _paused(container)
         if not command.argv:
             raise InvalidInput("No exec command specified")
         if command.workdir and not command.workdir.startswith("/"):
@@ -92,10 +94,7 @@ class Execs:
     async def _run(self, container: Container, command: Command) -> GuestProcess:
         machine = self._runs.machine(container)
         if await machine.state() is MachineState.PAUSED:
-            raise Conflict(
-                f"Container {container.name} is paused, unpause the container before exec",
-                hint=f"ireko unpause {container.name}",
-            )
+            raise _paused(container)
         return await machine.guest.run(command)
 
     async def resize(self, exec_id: str, *, rows: int, columns: int) -> None:
@@ -153,6 +152,13 @@ class ExecAttachment:
         with contextlib.suppress(NotFound):
             container = lookup.container(self._context.database, self._exec.container_id)
             self._context.announce(container, "exec_die", execID=self._exec.id, exitCode=str(exit_code))
+
+
+def _paused(container: Container) -> Conflict:
+    return Conflict(
+        f"Container {container.name} is paused, unpause the container before exec",
+        hint=f"ireko unpause {container.name}",
+    )
 
 
 def _inheriting(command: Command, container: Container) -> Command:

@@ -14,11 +14,10 @@ import msgspec
 
 from ireko.drivers.base import FileEntry, Guest, Machine, MachineState
 from ireko.engine import lookup, machines
-from ireko.engine.context import Context, now
+from ireko.engine.context import Context, now, to_its_end
 from ireko.engine.runs import Runs
 from ireko.errors import Conflict, IrekoError
 from ireko.guest.identity import Identity
-from ireko.host import files
 from ireko.model.container import Container, ContainerSpec, Process, RestartPolicy, Status
 from ireko.model.image import Image
 from ireko.model.names import new_id
@@ -62,7 +61,7 @@ class GuestFiles:
         try:
             guest = await stack.enter_async_context(self._guest(lookup.container(self._context.database, ref)))
             entry = await guest.stat(_absolute(path))
-            pieces = await guest.archive(_absolute(path))
+            pieces = await guest.archive(_absolute(path, keep_dot=True))
         except BaseException:
             await stack.aclose()
             raise
@@ -104,8 +103,17 @@ class GuestFiles:
                 return msgspec.json.decode(kept.read_bytes(), type=list[FileEntry])
             async with self._passing_container(image) as (container, disk), self._maintenance(container, disk) as guest:
                 found = await guest.listing()
-            files.write_whole(kept, msgspec.json.encode(found))
+            self._keep(msgspec.json.encode(found), kept)
             return found
+
+    def _keep(self, data: bytes, place: Path) -> None:
+        half = self._context.paths.tmp / new_id()
+        try:
+            self._context.files.write(half, data)
+            self._context.files.move(half, place)
+        except BaseException:
+            self._context.files.remove(half)
+            raise
 
     @contextlib.asynccontextmanager
     async def _passing_container(self, image: Image) -> AsyncIterator[tuple[Container, Path]]:
@@ -129,6 +137,7 @@ class GuestFiles:
     async def _maintenance(self, container: Container, disk: Path) -> AsyncIterator[Guest]:
         folder, changes = disk.parent / MAINTENANCE, self._context.files
         changes.remove_tree(folder)
+        changes.sync_tree(disk.parent)
         changes.make_folder(folder)
         try:
             image = self._context.database.images[container.image]
@@ -139,7 +148,7 @@ class GuestFiles:
             try:
                 yield machine.guest
             finally:
-                await asyncio.shield(_end(machine))
+                await to_its_end(_end(machine))
         finally:
             changes.remove_tree(folder)
 
@@ -169,8 +178,10 @@ async def _until_read(pieces: AsyncIterator[bytes], stack: contextlib.AsyncExitS
             yield piece
 
 
-def _absolute(path: str) -> str:
-    return str(PurePosixPath("/") / path)
+def _absolute(path: str, *, keep_dot: bool = False) -> str:
+    """The path from the root; with `keep_dot` a `/.` at its end stays, as it means what is in a folder."""
+    whole = str(PurePosixPath("/") / path)
+    return f"{whole.rstrip('/')}/." if keep_dot and f"/{path}".endswith("/.") else whole
 
 
 def _bare(identifier: str, image: Image) -> Container:

@@ -152,7 +152,6 @@ class Images:
             if image.id not in self._context.database.images or self.users(image.id) or (dangling_only and names):
                 continue
             removed += await self._take_away(image, names, delete=True)
-        await layers.collect(self._context)
         after = sum(layer.size for layer in self._context.database.layers.values())
         return ImagesPruned(tuple(removed), before - after)
 
@@ -165,16 +164,18 @@ class Images:
         return found
 
     async def _take_away(self, image: Image, names: list[Reference], *, delete: bool) -> list[Removed]:
+        gone = layers.unused(self._context, without=image.id) if delete else []
         with self._context.database.change() as change:
             for name in names:
                 change.untag(name)
             if delete:
                 change.delete_image(image.id)
+            layers.forget(change, gone)
+        await self._context.discard(*layers.folders(self._context, gone))
         removed = [Removed(untagged=str(name)) for name in names]
         for name in names:
             self._context.events.publish("image", "untag", image.id, {"name": str(name)})
         if delete:
-            await layers.collect(self._context)
             self._context.events.publish("image", "delete", image.id, {"name": image.id})
             removed.append(Removed(deleted=image.id))
         return removed

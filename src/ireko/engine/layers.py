@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ireko.engine import machines
 from ireko.engine.context import Context, now
 from ireko.host import files
 from ireko.model.image import Layer
+from ireko.store.database import Change
 
 SEALED = 0o400
 
@@ -26,34 +28,44 @@ def seal(context: Context, layer_id: str, path: Path, *, parent: str | None) -> 
     )
 
 
-def used(context: Context) -> set[str]:
-    """The layers that an image or a container stands on."""
-    found: set[str] = set()
-    for image in context.database.images.values():
-        found.update(image.layers)
-    for container in context.database.containers.values():
-        if container.parent not in found:
-            found.update(layer.id for layer in machines.chain(context, container.parent))
-    return found
+def unused(context: Context, *, without: str = "") -> list[Layer]:
+    """The layers that no image and no container stands on, `without` (the id of one of these) left out.
 
-
-async def collect(context: Context) -> int:
-    """Throw away the layers that nothing stands on any more; the bytes that came free.
-
-    Where a record can't be read, nobody can tell what stands on what, and everything is kept.
+    Where a record can't be read, nobody can tell what stands on what: then there are none.
     """
     database = context.database
     if any(database.broken_keys(table) for table in ("layers", "images", "containers")):
-        return 0
-    kept = used(context)
-    unused = [layer for layer in database.layers.values() if layer.id not in kept]
-    if not unused:
-        return 0
-    with database.change() as change:
-        for layer in unused:
-            change.delete_layer(layer.id)
-    await context.discard(*(context.paths.layer(layer.id) for layer in unused), *unused_boots(context))
-    return sum(layer.size for layer in unused)
+        return []
+    used: set[str] = set()
+    for image in database.images.values():
+        if image.id != without:
+            used.update(image.layers)
+    for container in database.containers.values():
+        if container.id != without and container.parent not in used:
+            used.update(layer.id for layer in machines.chain(context, container.parent))
+    return [layer for layer in database.layers.values() if layer.id not in used]
+
+
+def forget(change: Change, gone: Iterable[Layer]) -> None:
+    """Delete the records; the files follow with `folders`."""
+    for layer in gone:
+        change.delete_layer(layer.id)
+
+
+def folders(context: Context, gone: Iterable[Layer]) -> list[Path]:
+    """The folders of layers that have no record any more, and of kernels that no image boots with."""
+    found = [context.paths.layer(layer.id) for layer in gone]
+    return found + (unused_boots(context) if found else [])
+
+
+async def collect(context: Context) -> int:
+    """Throw away what nothing stands on any more; the bytes that came free."""
+    gone = unused(context)
+    if gone:
+        with context.database.change() as change:
+            forget(change, gone)
+        await context.discard(*folders(context, gone))
+    return sum(layer.size for layer in gone)
 
 
 def unused_boots(context: Context) -> list[Path]:

@@ -9,6 +9,7 @@ our eyes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import struct
@@ -16,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from ireko.drivers.base import Stream
 
@@ -60,6 +62,8 @@ class ContainerLog:
         self.runs_ended = 0
         """How many runs have ended while we watched: followers end with the run they follow."""
         self.closed = False
+        self._followers = 0
+        self._held: dict[Stream, BinaryIO] = {}
 
     @property
     def length(self) -> int:
@@ -75,6 +79,7 @@ class ContainerLog:
         self._append(b"".join(_RECORD.pack(piece.time, piece.end, piece.stream.value) for piece in fresh))
         self._pieces.extend(fresh)
         self._ends.update((piece.stream, piece.end) for piece in fresh)
+        self._hold()
         self._wake()
 
     def end_run(self) -> None:
@@ -90,25 +95,26 @@ class ContainerLog:
 
     async def follow(self, place: int, *, ended_before: int) -> AsyncIterator[Piece]:
         """Pieces from a place on, until one run more has ended than `ended_before` (a value of `runs_ended`)."""
-        while True:
-            while place < len(self._pieces):
-                yield self._pieces[place]
-                place += 1
-            if self.runs_ended > ended_before or self.closed:
-                return
-            await self._grown.wait()
+        with self._followed():
+            while True:
+                while place < len(self._pieces):
+                    yield self._pieces[place]
+                    place += 1
+                if self.runs_ended > ended_before or self.closed:
+                    return
+                await self._grown.wait()
 
     def read(self, piece: Piece) -> Iterator[bytes]:
-        """A piece's bytes, in portions."""
-        try:
-            with self._outputs[piece.stream].open("rb") as file:
-                file.seek(piece.start)
-                left = piece.end - piece.start
-                while left > 0 and (data := file.read(min(left, _PIECE))):
-                    left -= len(data)
-                    yield data
-        except FileNotFoundError:  # removed under a follower
-            return
+        """A piece's bytes, in portions; none when the container was removed and nobody followed."""
+        place = piece.start
+        with contextlib.suppress(FileNotFoundError), self._reader(piece.stream) as file:
+            while place < piece.end:
+                file.seek(place)  # each time: other followers read the same file
+                data = file.read(min(piece.end - place, _PIECE))
+                if not data:
+                    return
+                place += len(data)
+                yield data
 
     def lines(self, *, tail: int | None = None) -> Iterator[LogLine]:
         """What is there now, line by line; with `tail` only the last so many."""
@@ -145,6 +151,30 @@ class ContainerLog:
                 os.close(descriptor)
         except OSError as error:
             _log.warning('"%s" can\'t be written: %s', self._index, error)
+
+    @contextlib.contextmanager
+    def _followed(self) -> Iterator[None]:
+        """Keep the files open, so that a container which is removed as soon as it ends is still read to its end."""
+        self._followers += 1
+        self._hold()
+        try:
+            yield
+        finally:
+            self._followers -= 1
+            if not self._followers:
+                for file in self._held.values():
+                    file.close()
+                self._held.clear()
+
+    def _hold(self) -> None:
+        if self._followers:
+            for stream in self._ends.keys() - self._held.keys():
+                with contextlib.suppress(FileNotFoundError):
+                    self._held[stream] = self._outputs[stream].open("rb")
+
+    def _reader(self, stream: Stream) -> contextlib.AbstractContextManager[BinaryIO]:
+        held = self._held.get(stream)
+        return self._outputs[stream].open("rb") if held is None else contextlib.nullcontext(held)
 
     def _growth(self, stream: Stream, path: Path) -> Piece | None:
         try:

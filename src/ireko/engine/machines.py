@@ -125,9 +125,11 @@ def prepare(context: Context, container: Container, image: Image) -> MachineSpec
     """
     check_chain(context, container.parent)
     check_boot(context, image)
+    directory = context.paths.container(container.id)
+    if container.started is None:
+        context.files.sync_tree(directory)  # what will be written there must not be lost
     for mount in container.spec.mounts:
         _check_source(context, mount)
-    directory = context.paths.container(container.id)
     volumes, shares = volume_mounts(container), shared_mounts(context, container)
     write_seed(
         context, container, directory, [(f"vol-{n}", m) for n, m in volumes] + [(f"fs-{n}", m) for n, m in shares]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ireko.engine import layers
-from ireko.engine.context import Context, now
+from ireko.engine.context import Context, now, to_its_end
 from ireko.errors import NotFound
 from ireko.model.image import Boot, History, Image, Layer, with_id
 from ireko.model.names import Reference, new_id
@@ -61,7 +61,7 @@ class Maker:
                 progress("storing", None, None)
                 return await self._store(name, built, reference)
             finally:
-                await asyncio.to_thread(self._context.files.remove_tree, workdir)
+                await self._context.discard(workdir)
 
     def _made_since(self, name: str, moment: object) -> Image | None:
         summary = next((each for each in self.summaries() if each.name == name), None)
@@ -75,7 +75,7 @@ class Maker:
         layer_id = new_id()
         half = self._context.paths.tmp / layer_id
         try:
-            layer, boot = await asyncio.to_thread(self._prepare, built, half)
+            layer, boot = await to_its_end(asyncio.to_thread(self._prepare, built, half))
             config = built.config if boot is None else replace(built.config, boot=Boot(boot.name, built.append))
             step = History(layer.created, f"recipe {name}", "", layer.size)
             image = with_id(Image(id="", layers=(layer_id,), config=config, created=layer.created, history=(step,)))

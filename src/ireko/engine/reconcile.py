@@ -15,9 +15,9 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from ireko.engine import commit, layers, removal
+from ireko.engine import commit, creation, layers, removal
 from ireko.engine.commit import Committer
-from ireko.engine.containers import Containers
+from ireko.engine.containers import RESTART, Containers
 from ireko.engine.context import Context
 from ireko.engine.guestfiles import MAINTENANCE
 from ireko.engine.removal import Remover
@@ -37,10 +37,13 @@ async def reconcile(context: Context, runs: Runs, containers: Containers, remove
         if operation.kind == removal.KIND:
             await _end_machine(context, context.paths.container(operation.container))
             await remover.finish(operation)
+    committer = Committer(context, runs)
     for container in list(context.database.containers.values()):
         await _settle(context, runs, container)
-    await _settle_commits(context, Committer(context, runs), operations)
-    _restart(context, runs)
+        if not committer.unsettled(container.id):
+            _mend(context, container)
+    await _settle_commits(context, committer, operations)
+    await _restart(context, runs, [each for each in operations if each.kind == RESTART])
     await layers.collect(context)
     _sweep(context)
     await _remove_ended(context, containers)
@@ -54,6 +57,15 @@ async def _settle(context: Context, runs: Runs, container: Container) -> None:
         context.note(container.id, error=str(error))
 
 
+def _mend(context: Context, container: Container) -> None:
+    if container.started is None:
+        try:
+            creation.mend(context, container)
+        except (IrekoError, OSError) as error:
+            _log.exception("container %s can't be mended", container.name)
+            context.note(container.id, error=str(error))
+
+
 async def _settle_commits(context: Context, committer: Committer, operations: list[Operation]) -> None:
     for operation in operations:
         try:
@@ -65,10 +77,19 @@ async def _settle_commits(context: Context, committer: Committer, operations: li
                 context.note(operation.container, error=str(error))
 
 
-def _restart(context: Context, runs: Runs) -> None:
-    found = [each for each in context.database.containers.values() if _starts_with_the_daemon(each)]
+async def _restart(context: Context, runs: Runs, cut_off: list[Operation]) -> None:
+    """Start what starts with the daemon, and what was being restarted when the last one went."""
+    containers = context.database.containers
+    asked = {each.container for each in cut_off if each.container in containers}
+    for container_id in asked:
+        await runs.cut(containers[container_id])
+    found = [each for each in containers.values() if each.id in asked or _starts_with_the_daemon(each)]
     if found:
         runs.restart_all(sorted(found, key=lambda each: each.created))
+    if cut_off:
+        with context.database.change() as change:
+            for operation in cut_off:
+                change.delete_operation(operation.id)
 
 
 def _starts_with_the_daemon(container: Container) -> bool:

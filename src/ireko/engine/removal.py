@@ -13,6 +13,7 @@ from ireko.engine.context import Context
 from ireko.engine.runs import Runs
 from ireko.engine.volumes import Volumes
 from ireko.model.container import Container, Status
+from ireko.model.image import Layer
 from ireko.model.names import new_id
 from ireko.store.database import Operation
 
@@ -33,44 +34,57 @@ class Remover:
         When its machine can't be ended it stays.
         """
         operation = Operation(new_id(), KIND, container.id, volumes=volumes)
-        if self._runs.running(container.id):
-            with self._context.database.change() as change:
-                change.put_operation(operation)
-                change.put_container(replace(container, status=Status.REMOVING))
-            try:
-                await self._runs.cut(container)
-            except BaseException:
-                self._take_back(operation, container)
-                raise
-        await self.finish(operation)
+        if not self._runs.running(container.id):
+            await self.finish(operation)
+            return
+        with self._context.database.change() as change:
+            change.put_operation(operation)
+            change.put_container(replace(container, status=Status.REMOVING))
+        try:
+            await self._runs.cut(container)
+            await self.finish(operation)
+        except BaseException:
+            self._take_back(operation, container)
+            raise
 
     async def finish(self, operation: Operation) -> None:
-        """Throw away a container that has no machine any more. Nothing is left of it when it is gone already."""
+        """Throw away a container that has no machine any more; nothing happens when it is gone already."""
         context = self._context
         container = context.database.containers.get(operation.container)
-        names = mounts.volumes(container) if container and operation.volumes else []
-        async with mounts.held(context, names):
-            unnamed = self._volumes.unnamed_of(container) if container and operation.volumes else []
+        if container is None:
             with context.database.change() as change:
-                change.delete_container(operation.container)
+                change.delete_operation(operation.id)
+            return
+        async with mounts.held(context, mounts.volumes(container) if operation.volumes else []):
+            unnamed = self._volumes.unnamed_of(container) if operation.volumes else []
+            gone = layers.unused(context, without=container.id)
+            with context.database.change() as change:
+                change.delete_container(container.id)
                 change.delete_operation(operation.id)
                 for name in unnamed:
                     change.delete_volume(name)
-            await self._volumes.discard(unnamed)
-        if container is not None:
-            await self.clear_away(container)
+                layers.forget(change, gone)
+            self._runs.gone(container)
             context.announce(container, "destroy")
+            self._volumes.announce_gone(unnamed)
+            await context.discard(
+                context.paths.container(container.id),
+                *(context.paths.volume(name) for name in unnamed),
+                *layers.folders(context, gone),
+            )
 
-    async def clear_away(self, container: Container) -> None:
+    async def clear_away(self, container: Container, gone: list[Layer]) -> None:
         """What is left of a container that has no record any more: its machine, its files, the layers it alone stood on."""
         await self._runs.cut(container)
         self._runs.gone(container)
-        await self._context.discard(self._context.paths.container(container.id))
-        await layers.collect(self._context)
+        context = self._context
+        await context.discard(context.paths.container(container.id), *layers.folders(context, gone))
 
     def _take_back(self, operation: Operation, container: Container) -> None:
-        """It stays: as it was, or ended, whichever it is by now."""
-        present = self._context.database.containers[container.id]
+        """It stays, if it is there: as it was, or ended, whichever it is by now."""
+        present = self._context.database.containers.get(container.id)
+        if present is None:
+            return
         if present.status is Status.REMOVING:
             present = replace(present, status=container.status)
         with self._context.database.change() as change:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ireko.drivers.base import Ended, Machine, MachineState, Trouble
 from ireko.engine import machines, mounts, traces
-from ireko.engine.context import Context, now
+from ireko.engine.context import Context, now, to_its_end
 from ireko.engine.logs import ContainerLog
 from ireko.errors import Conflict, IrekoError, NotModified, TimedOut
 from ireko.model.container import Container, RestartName, Status
@@ -44,6 +44,8 @@ class Run:
     stop_watching: tuple[Callable[[], None], ...]
     done: asyncio.Event
     restart_wanted: bool = True
+    removal_wanted: bool = True
+    """Whether a container that goes when it ends goes with this run's end."""
 
 
 class Runs:
@@ -103,7 +105,7 @@ class Runs:
         async with mounts.held(context, mounts.volumes(container)):
             try:
                 image = context.database.images[container.image]
-                spec = await asyncio.to_thread(machines.prepare, context, container, image)
+                spec = await to_its_end(asyncio.to_thread(machines.prepare, context, container, image))
                 mounts.check_free(context, container)
                 machine = await context.driver.start(spec)
             except (IrekoError, OSError) as error:
@@ -129,9 +131,11 @@ class Runs:
         if machine is None:
             if container.status.has_machine:
                 ended = await context.driver.last_end(directory)
-                await self.record_end(container, ended, restart_wanted=True, moment=traces.last_sign(directory))
+                await self.record_end(container, ended, moment=traces.last_sign(directory))
             return
-        status = Status.PAUSED if await machine.state() is MachineState.PAUSED else Status.RUNNING
+        status = Status.RUNNING
+        with contextlib.suppress(IrekoError):  # it ends this moment, and will be seen to
+            status = Status.PAUSED if await machine.state() is MachineState.PAUSED else Status.RUNNING
         if not container.status.has_machine:  # the start was cut off before it was recorded
             context.note(container.id, **_started(machine, traces.start(directory)))
         if context.database.containers[container.id].status is not status:
@@ -168,20 +172,21 @@ class Runs:
         finally:
             _take_out(self._waiters, key, future)
 
-    def begin_end(self, container: Container) -> Run | None:
-        """Its user wants the container to end: the run that has to, None when it only waits for a restart.
+    def begin_end(self, container: Container, *, again: bool = False) -> Run | None:
+        """Its user wants the container to end (and to start `again`): the run, None when it only waits for a restart.
 
         Raises NotModified when it does not run.
         """
         run = self._runs.get(container.id)
+        self._delays.pop(container.id, None)
         if run is None and container.status is not Status.RESTARTING:
             raise NotModified(f"Container {container.name} is not running")
         if run is None:
-            self._context.update(container.id, status=Status.EXITED, manually_stopped=True)
+            self._context.note(container.id, status=Status.EXITED, manually_stopped=True)
             self._resolve(container.id, "ended", Waited(container.exit_code, container.error))
             return None
-        self._context.update(container.id, manually_stopped=True)
-        run.restart_wanted = False
+        self._context.note(container.id, manually_stopped=True)
+        run.restart_wanted, run.removal_wanted = False, not again
         return run
 
     async def end(self, container: Container, run: Run, *, timeout: float, signal: int | None) -> None:  # noqa: ASYNC109
@@ -227,7 +232,13 @@ class Runs:
             log.close()
 
     async def record_end(
-        self, container: Container, ended: Ended, *, restart_wanted: bool, moment: datetime | None = None
+        self,
+        container: Container,
+        ended: Ended,
+        *,
+        restart_wanted: bool = True,
+        removal_wanted: bool = True,
+        moment: datetime | None = None,
     ) -> None:
         """Write down how a run ended, tell who waits, and do what the policy says. `moment`: when, if not right now."""
         exit_code = _exit_code(container, ended)
@@ -243,7 +254,7 @@ class Runs:
                 self._restart(container.id, self._delay(container)), name=f"restart of {container.name}"
             )
         self._resolve(container.id, "ended", Waited(exit_code, ended.reason))
-        if not again and container.spec.auto_remove:
+        if not again and removal_wanted and container.spec.auto_remove:
             self.remove_ended(container)
 
     def restart_all(self, containers: list[Container]) -> None:
@@ -280,8 +291,12 @@ class Runs:
         del self._runs[container_id]
         try:
             container = self._context.database.containers.get(container_id)
-            if container is not None:
-                await self.record_end(container, ended, restart_wanted=run.restart_wanted)
+            if container is None:  # recreated: another one has its place
+                self._resolve(container_id, "ended", Waited(CUT_OFF, ended.reason))
+            else:
+                await self.record_end(
+                    container, ended, restart_wanted=run.restart_wanted, removal_wanted=run.removal_wanted
+                )
         finally:
             run.done.set()
 

@@ -100,12 +100,11 @@ class Volumes:
                 )
             with self._context.database.change() as change:
                 change.delete_volume(name)
-            await self.discard([name])
+            self.announce_gone([name])
+            await self._context.discard(self._context.paths.volume(name))
 
-    async def discard(self, names: Iterable[str]) -> None:
-        """Remove the disks of volumes that have no record any more."""
-        names = list(names)
-        await self._context.discard(*(self._context.paths.volume(name) for name in names))
+    def announce_gone(self, names: Iterable[str]) -> None:
+        """Publish that they are not there any more."""
         for name in names:
             self._context.events.publish("volume", "destroy", name)
 

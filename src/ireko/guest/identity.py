@@ -33,6 +33,11 @@ class Identity:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(private_openssh(key))
 
+    @staticmethod
+    def paths(directory: Path) -> tuple[Path, Path]:
+        """The files that `save` writes."""
+        return directory / _HOST, directory / _CLIENT
+
     @classmethod
     def load(cls, directory: Path) -> Identity:
         """Read what `save` wrote. Raises Damaged."""

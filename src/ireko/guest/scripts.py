@@ -23,8 +23,8 @@ def _inside(script: str, *arguments: str) -> str:
     return f'{_INSIDE}inside sh -c {shlex.quote(script)} sh "$tools" {shlex.join(arguments)}'
 
 
-LISTING = _inside('exec $1 find / -xdev -exec $1 stat -c "%f %s %Y %u %g %n" {} +')
-"""Print every file of the root file system: mode, size, time, owner, group, name."""
+LISTING = _inside('exec $1 find / -xdev -exec $1 stat -c "%f %s %Y %u %g %D %n" {} +')
+"""Print every file of the root file system: mode, size, time, owner, group, device, name."""
 
 
 def execute(*, user: str, workdir: str, environment: Sequence[str], argv: Sequence[str]) -> str:
@@ -33,8 +33,8 @@ def execute(*, user: str, workdir: str, environment: Sequence[str], argv: Sequen
 
 
 def archive(path: str) -> str:
-    """Write what is at an absolute path to the standard output as a tar stream."""
-    folder, name = posixpath.split(posixpath.normpath(path))
+    """Write what is at an absolute path to the standard output as a tar stream; `/.` behind it leaves its name out."""
+    folder, name = (path, "") if path.endswith("/.") else posixpath.split(posixpath.normpath(path))
     inner = (
         f'cd "$2" 2>/dev/null || exit {NOTHING_THERE}; [ -e "$3" ] || [ -L "$3" ] || exit {NOTHING_THERE}; '
         'exec $1 tar -c -f - -- "$3"'
@@ -58,7 +58,7 @@ def stat(path: str) -> str:
 
 
 def _entry(name: str) -> str:
-    # the root of all has no name of its own
+    # the root of all has no name of its own, nor has what is in a folder
     return name or "."
 
 

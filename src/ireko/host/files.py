@@ -102,14 +102,13 @@ class Files:
             path.mkdir(mode=0o700)
             path.chmod(0o700)
 
-    def move(self, source: Path, target: Path) -> None:
-        """Give a file or a folder another name on the same disk, and make that last through a power cut."""
+    def move(self, source: Path, target: Path, *, lasting: bool = True) -> None:
+        """Give a file or a folder another name on the same disk; `lasting`: the name survives a power cut from now on."""
         self._step(f"move {source.name} to {target.parent.name}/{target.name}")
         with told(target):
             source.rename(target)
-            sync_folder(target.parent)
-            if source.parent != target.parent:
-                sync_folder(source.parent)
+            if lasting:
+                sync_folder(target.parent)
 
     def set_aside(self, path: Path, target: Path) -> bool:
         """Give what is going to be removed another name, if it is there: it is gone at once, however large it is."""
@@ -140,12 +139,13 @@ class Files:
         remove_tree(folder, step=self._step)
 
     def sync_tree(self, folder: Path) -> None:
-        """Make the files of a folder last through a power cut, and their names in it."""
+        """Make a folder, its files and their names last through a power cut."""
         with told(folder):
             for path in folder.iterdir():
                 if path.is_file():
                     sync_file(path)
             sync_folder(folder)
+            sync_folder(folder.parent)
 
 
 class Lock:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shlex
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,21 +41,24 @@ async def run(
     input: bytes | None = None,  # noqa: A002 - subprocess calls it so
     timeout: float | None = None,  # noqa: ASYNC109 - the limit is part of what is promised
     on_line: Callable[[str], None] | None = None,
+    grace: float = 0,
 ) -> Completed:
     """Run a program to its end and return what it wrote.
 
     `env` replaces the environment when given. `on_line` is called with each line of standard error as it comes. When the
-    caller is cancelled or `timeout` (seconds) passes, the program is killed before the call returns.
+    caller is cancelled or `timeout` (seconds) passes, the program is killed before the call returns; with `grace` it is
+    told to end first, as is what it has started, and has so many seconds for it.
     Raises ProgramMissing, ProgramFailed (any exit code but 0), TimedOut.
     """
-    process = await _start(argv, cwd=cwd, env=env, stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL)
+    stdin = subprocess.PIPE if input is not None else subprocess.DEVNULL
+    process = await _start(argv, cwd=cwd, env=env, stdin=stdin, apart=bool(grace))
     try:
         async with asyncio.timeout(timeout):
             stdout, stderr = await _exchange(process, input, on_line)
     except TimeoutError as error:
         raise TimedOut(f'"{argv[0]}" did not end within {timeout} seconds', details=command_line(argv)) from error
     finally:
-        await _end(process)
+        await _end(process, grace)
     if process.returncode:
         said = stderr.decode(errors="replace").strip()[-_TAIL:]
         last = said.splitlines()[-1] if said else "it said nothing"
@@ -66,7 +72,7 @@ async def run(
 
 
 async def _start(
-    argv: tuple[str | Path, ...], *, cwd: Path | None, env: Mapping[str, str] | None, stdin: int
+    argv: tuple[str | Path, ...], *, cwd: Path | None, env: Mapping[str, str] | None, stdin: int, apart: bool
 ) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
@@ -77,6 +83,7 @@ async def _start(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             limit=_LINE_LIMIT,
+            start_new_session=apart,
         )
     except FileNotFoundError as error:
         if cwd is not None and not cwd.is_dir():
@@ -115,8 +122,20 @@ async def _feed(process: asyncio.subprocess.Process, data: bytes | None) -> None
     process.stdin.close()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process, grace: float) -> None:
+    if process.returncode is None and grace:
+        _signal_all(process, "SIGTERM")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), grace)
+        _signal_all(process, "SIGKILL")
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+def _signal_all(process: asyncio.subprocess.Process, name: str) -> None:
+    """Send a signal to a program that was started apart, and to what it has started. Windows knows no such thing."""
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.Signals[name])

@@ -10,7 +10,7 @@ from ireko.model.image import ImageConfig
 from ireko.model.names import Reference
 
 Progress = Callable[[str, int | None, int | None], None]
-"""Called with what is being done, how much of it is done and how much there is (None: not known)."""
+"""Called with what is being done, how many steps of it are done, and how many there are (None: not known)."""
 
 
 @dataclass(frozen=True)

@@ -38,4 +38,5 @@ def _names(program: Path) -> Iterator[str]:
     with program.open("rb") as file:
         section = ELFFile(file).get_section_by_name(".dynamic")
         if isinstance(section, DynamicSection):
-            yield from (tag.needed for tag in section.iter_tags("DT_NEEDED"))
+            # the library sets this attribute when it meets the tag
+            yield from (vars(tag)["needed"] for tag in section.iter_tags("DT_NEEDED"))

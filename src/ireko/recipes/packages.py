@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import tempfile
 import time
@@ -20,6 +21,7 @@ deb [signed-by={keyring}] http://deb.debian.org/debian {suite} main
 deb [signed-by={keyring}] http://deb.debian.org/debian {suite}-updates main
 deb [signed-by={keyring}] http://security.debian.org/debian-security {suite}-security main
 """
+_CHECKSUM = re.compile(r"^ ([0-9a-f]{64}) +\d+ main/binary-amd64/Packages$", re.MULTILINE)
 _DEPENDS = re.compile(r"^Depends: (\S+)", re.MULTILINE)
 
 
@@ -50,6 +52,14 @@ class Archive:
                 raise
             return
         stamp.touch()
+
+    def state(self) -> str:
+        """Stands for what the lists offer: another text when a package of the suite has changed. To be called after `refresh`."""
+        digest = hashlib.sha256()
+        for path in sorted((self._folder / "lists").glob(f"*_dists_{self._suite}*_InRelease")):
+            found = _CHECKSUM.findall(path.read_text(encoding="utf-8", errors="replace"))
+            digest.update(f"{path.name} {found}\n".encode())
+        return digest.hexdigest()
 
     async def meaning(self, name: str) -> str:
         """The package that a package without content stands for (its first dependency). Raises NotFound."""

@@ -22,6 +22,8 @@ _FOLDERS = (
     "usr/sbin",
     "var/log",
 )
+_MODES = {"root": 0o700, "tmp": 0o1777, "var/tmp": 0o1777}
+_PROGRAM = "bin/busybox"
 _TEXTS = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
@@ -35,21 +37,22 @@ _TEXTS = {
 
 
 async def write_tree(root: Path, busybox: Path) -> None:
-    """Write the files into the new folder `root`. Raises OSError, ProgramFailed."""
-    for folder in _FOLDERS:
+    """Write the files into the new folder `root`, with the modes they are to have. Raises OSError, ProgramFailed."""
+    for folder in (*_FOLDERS, *_MODES):
         (root / folder).mkdir(parents=True)
-    (root / "root").mkdir(mode=0o700)
-    for folder in ("tmp", "var/tmp"):
-        (root / folder).mkdir()
-        (root / folder).chmod(0o1777)
     for name, text in _TEXTS.items():
         (root / "etc" / name).write_text(text, encoding="utf-8")
-    program = root / "bin/busybox"
-    program.write_bytes(busybox.read_bytes())
+    (root / _PROGRAM).write_bytes(busybox.read_bytes())
     for name in await applets(busybox):
         if name != "busybox":
             (root / "bin" / name).symlink_to("busybox")
-    for path in root.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            path.chmod(0o644)
-    program.chmod(0o755)
+    _set_modes(root)
+
+
+def _set_modes(root: Path) -> None:
+    """Whatever the umask was."""
+    for path in (root, *root.rglob("*")):
+        if not path.is_symlink():
+            default = 0o755 if path.is_dir() else 0o644
+            path.chmod(_MODES.get(path.relative_to(root).as_posix(), default))
+    (root / _PROGRAM).chmod(0o755)

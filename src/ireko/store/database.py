@@ -38,7 +38,12 @@ _MIGRATIONS = (
     CREATE TABLE volumes (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE operations (id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
     """,
+    "CREATE TABLE room (filler BLOB NOT NULL);",
 )
+_ROOM = 256 * 1024
+"""Bytes that stay free in the files for changes on a full disk: removing something is a change, too."""
+_CHECKPOINT = 64
+"""Pages after which the log is begun anew, in place: it never grows above the room."""
 
 
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
@@ -49,6 +54,7 @@ class Operation:
     """A step-by-step change that a crash can cut off: what reconciling needs to finish or undo it.
 
     `kind` "commit": `layer` is the one in the making. "remove": with `volumes` those without a name go too.
+    "restart": it is to be stopped and started.
     """
 
     id: str
@@ -176,6 +182,7 @@ class Database:
         try:
             self._prepare()
             self._load()
+            self._keep_room()
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise Damaged(
@@ -245,6 +252,10 @@ class Database:
         """Replace a container's record in memory alone: the disk keeps the older one until it is changed again."""
         self._tables.containers[container.id] = container
 
+    def forget(self, operation: Operation) -> None:
+        """Forget an operation in memory alone."""
+        self._tables.operations.pop(operation.id, None)
+
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
@@ -265,6 +276,7 @@ class Database:
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version > len(_MIGRATIONS):
             raise Damaged(
@@ -273,6 +285,12 @@ class Database:
             )
         for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
             self._connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    def _keep_room(self) -> None:
+        """Both files keep the room that something large took, and reuse it. A disk that is full already has to do without."""
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._connection.execute("INSERT INTO room VALUES (zeroblob(?))", (_ROOM,))
+            self._connection.execute("DELETE FROM room")
 
     def _load(self) -> None:
         tables = self._tables

@@ -94,7 +94,6 @@ def test_cidfile_is_written_once(cli, tmp_path: Path) -> None:
         (["--detach-keys", "ctrl-", "nano"], "invalid detach keys"),
         (["-it", "nano"], "not a TTY"),
         (["--no-such-flag", "nano"], "no such option"),
-        ([], "missing argument"),
     ],
 )
 def test_run_says_what_is_wrong_and_ends_with_125(cli, argv: list[str], said: str) -> None:

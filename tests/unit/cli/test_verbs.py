@@ -58,8 +58,34 @@ def test_a_group_alone_shows_its_help(cli, argv: list[str], capsys: pytest.Captu
 
 def test_an_unknown_verb_is_a_usage_error_with_the_nearest(cli) -> None:
     ran = cli("imags")
-    assert ran.code == 125
+    assert ran.code == 1
     assert 'unknown command: "ireko imags" (did you mean images or image?)' in ran.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "same"), [(["help"], []), (["help", "run"], ["run"]), (["help", "image", "make"], ["image", "make"])]
+)
+def test_help_is_a_word_too(cli, argv: list[str], same: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(*argv).code == 0
+    shown = capsys.readouterr().out
+    cli(*same, "--help")
+    assert capsys.readouterr().out == shown
+
+
+@pytest.mark.parametrize("argv", [["stop"], ["exec", "web"], ["run"], ["rename", "web"], ["volume", "rm"], ["cp", "x"]])
+def test_a_missing_argument_ends_with_one_as_docker_has_it(cli, argv: list[str]) -> None:
+    ran = cli(*argv)
+    assert ran.code == 1
+    assert ran.err.startswith("ireko: missing argument ")
+    assert ran.err.splitlines()[1].startswith("hint: ireko ")
+
+
+def test_forced_removal_tells_of_what_is_not_there_and_goes_on(cli) -> None:
+    cli.transport.answers["DELETE /containers/gone"] = Refused("No such container: gone", status=404)
+    cli.transport.answers["DELETE /containers/web"] = b""
+    ran = cli("rm", "-f", "gone", "web")
+    assert (ran.code, ran.out, ran.err) == (0, "web\n", "Error response from daemon: No such container: gone\n")
+    assert cli("rm", "gone").code == 1
 
 
 def test_a_verb_imports_no_more_than_it_needs() -> None:
@@ -211,8 +237,22 @@ def test_doctor_ends_with_one_when_something_is_wrong(cli) -> None:
     assert cli("doctor", "--format", "json").code == 0
 
 
-def test_a_shell_completes_names(recorded_daemon: str) -> None:
-    words = {"_IREKO_COMPLETE": "bash_complete", "COMP_WORDS": "ireko stop w", "COMP_CWORD": "2"}
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("stop w", "plain,web\n"),
+        ("inspect w", "plain,web\n"),
+        ("inspect debian:l", "plain,debian:latest\n"),
+        ("volume inspect d", "plain,data\n"),
+        ("cp w", "plain,web:\n"),
+        ("cp ./w", "file,./w\n"),
+        ("image m", "plain,make\n"),
+        ("run --rest", "plain,--restart\n"),
+    ],
+)
+def test_a_shell_completes_names(recorded_daemon: str, line: str, completed: str) -> None:
+    place = str(len(line.split()))
+    words = {"_IREKO_COMPLETE": "bash_complete", "COMP_WORDS": f"ireko {line}", "COMP_CWORD": place}
     program = "from ireko.cli.main import main; main([])"
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -220,7 +260,7 @@ def test_a_shell_completes_names(recorded_daemon: str) -> None:
         capture_output=True,
         check=True,
     )
-    assert done.stdout == b"plain,web\n"
+    assert done.stdout.decode() == completed
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])

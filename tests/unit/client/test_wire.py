@@ -71,6 +71,14 @@ def test_addresses(text: str, address: Address) -> None:
     assert Address.parse(text) == address
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("tcp://127.0.0.1:99", "127.0.0.1:99"), ("tcp://[::1]:5", "[::1]:5"), ("unix:///run/s", "ireko")],
+)
+def test_an_address_is_written_as_it_was_read(text: str, name: str) -> None:
+    assert (str(Address.parse(text)), Address.parse(text).name) == (text, name)
+
+
 @pytest.mark.parametrize("text", ["", "/run/s", "http://x", "unix://", "tcp://x:0", "tcp://x:99999", "tcp://x:a"])
 def test_addresses_that_can_t_be_read(text: str) -> None:
     with pytest.raises(InvalidInput, match="address"):
@@ -92,7 +100,7 @@ def test_targets_are_quoted() -> None:
 @pytest.fixture
 def wires() -> Iterator[tuple[Connection, socket.socket]]:
     ours, theirs = socket.socketpair()
-    connection = Connection(ours)
+    connection = Connection(ours, host="here")
     yield connection, theirs
     connection.close()
     theirs.close()
@@ -146,14 +154,14 @@ def test_a_body_is_seen_as_it_comes(wires: tuple[Connection, socket.socket]) -> 
 @given(pieces)
 def test_what_is_sent_in_chunks_is_all_of_it(sent: list[bytes]) -> None:
     ours, theirs = socket.socketpair()
-    connection = Connection(ours)
+    connection = Connection(ours, host="here")
     reader = theirs.makefile("rb")
     try:
         connection.send("PUT", "/x", {"A": "b"}, iter(sent))
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += reader.readline()
-        assert head.startswith(b"PUT /x HTTP/1.1\r\nHost: ireko\r\nA: b\r\n")
+        assert head.startswith(b"PUT /x HTTP/1.1\r\nHost: here\r\nA: b\r\n")
         body = b""
         while size := int(reader.readline(), 16):
             body += reader.read(size)

@@ -107,3 +107,21 @@ async def test_only_the_wanted_stream_counts_for_tail(tmp_path: Path) -> None:
         log.catch_up()
     lines = read_log(log, follow=False, tail=2, since=None, until=None, streams={Stream.STDERR})
     assert [line.data async for line in lines] == [b"3\n", b"5\n"]
+
+
+async def test_a_container_that_is_removed_is_still_followed_to_its_end(tmp_path: Path) -> None:
+    log = ContainerLog(tmp_path)
+    following = log.follow(0, ended_before=log.runs_ended)
+    first = asyncio.ensure_future(anext(following))
+    await asyncio.sleep(0)
+    grow(tmp_path, Stream.STDOUT, b"out")
+    grow(tmp_path, Stream.STDERR, b"err")
+    log.end_run()
+    for name in _FILES.values():
+        (tmp_path / name).unlink()
+    log.close()
+    piece = await first
+    seen = {piece.stream: b"".join(log.read(piece))}
+    async for piece in following:
+        seen[piece.stream] = b"".join(log.read(piece))
+    assert seen == {Stream.STDOUT: b"out", Stream.STDERR: b"err"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ireko.errors import Conflict
-from ireko.host.files import Lock, disk_bytes, remove_tree, write_whole
+from ireko.host.files import Files, Lock, disk_bytes, remove_tree, write_whole
 
 
 def test_write_whole_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -45,3 +45,38 @@ def test_disk_bytes_counts_what_is_taken(tmp_path: Path) -> None:
         file.truncate(1 << 30)
     assert disk_bytes(path) < 1 << 20
     assert disk_bytes(tmp_path / "none") == 0
+
+
+def test_remove_tree_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_bytes(b"x")
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "link").symlink_to(tmp_path / "kept", target_is_directory=True)
+    remove_tree(tmp_path / "gone")
+    assert (tmp_path / "kept" / "file").read_bytes() == b"x"
+    assert not (tmp_path / "gone").exists()
+
+
+def test_each_change_is_told_of_before_it_is_made(tmp_path: Path) -> None:
+    steps: list[str] = []
+    files = Files(steps.append)
+    files.make_folder(tmp_path / "a")
+    files.write(tmp_path / "a" / "b", b"x")
+    files.move(tmp_path / "a" / "b", tmp_path / "a" / "c")
+    files.set_mode(tmp_path / "a" / "c", 0o400)
+    assert files.set_aside(tmp_path / "a", tmp_path / "d")
+    assert not files.set_aside(tmp_path / "a", tmp_path / "e")
+    files.remove_tree(tmp_path / "d")
+    assert steps == [
+        "make a/", "write b", "move b to a/c", "set the mode of c", "set a aside", "set a aside", "remove c", "remove d/",
+    ]  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_step_raises_stops_there(tmp_path: Path) -> None:
+    def stop(step: str) -> None:
+        raise RuntimeError(step)
+
+    with pytest.raises(RuntimeError, match="make a/"):
+        Files(stop).make_folder(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ireko.errors import Damaged
+from ireko.errors import AlreadyThere, Damaged, Unavailable
+from ireko.model.container import Container, ContainerSpec, Process
 from ireko.model.image import Layer
 from ireko.model.names import Reference
 from ireko.store.database import Database, Operation
@@ -93,4 +94,69 @@ def test_tags_point_at_images(tmp_path: Path) -> None:
     with database.change() as change:
         change.untag(Reference("web", "1"))
     assert not database.tags
+    database.close()
+
+
+def container(identifier: str, name: str) -> Container:
+    return Container(
+        id=identifier, name=name, image="i", parent="l", spec=ContainerSpec(image="i"), process=Process((), (), "", ""),
+        cpus=1, memory=1, stop_timeout=1, created=NOW,
+    )  # fmt: skip
+
+
+def test_a_name_that_a_broken_record_has_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "ireko.db"
+    database = Database(path)
+    with database.change() as change:
+        change.put_container(container("1", "box"))
+    database.close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE containers SET record = '{'")
+    connection.commit()
+    connection.close()
+    database = Database(path)
+    assert database.broken_keys("containers") == {"1"}
+    assert database.broken_keys("images") == set()
+    with pytest.raises(AlreadyThere, match="can't be read"), database.change() as change:
+        change.put_container(container("2", "box"))
+    assert not database.containers
+    database.close()
+
+
+def test_a_database_that_can_not_be_written_says_so(tmp_path: Path) -> None:
+    database = Database(tmp_path / "ireko.db")
+    database._connection.execute("PRAGMA query_only = 1")
+    with pytest.raises(Unavailable, match="can't be written"), database.change() as change:
+        change.put_layer(layer("a"))
+    assert not database.layers
+    database.close()
+
+
+def test_steps_are_around_the_moment_of_a_change(tmp_path: Path) -> None:
+    steps: list[tuple[str, int]] = []
+    database = Database(tmp_path / "ireko.db", step=lambda name: steps.append((name, _layers(tmp_path / "ireko.db"))))
+    with database.change() as change:
+        change.put_layer(layer("a"))
+    assert steps == [("change the database", 0), ("the database is changed", 1)]
+    database.close()
+
+
+def _layers(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    try:
+        (count,) = connection.execute("SELECT COUNT(*) FROM layers").fetchone()
+        return int(count)
+    finally:
+        connection.close()
+
+
+def test_what_is_only_remembered_is_not_on_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "ireko.db"
+    database = Database(path)
+    with database.change() as change:
+        change.put_container(container("1", "box"))
+    database.remember(container("1", "crate"))
+    assert database.containers["1"].name == "crate"
+    database = reopened(database, path)
+    assert database.containers["1"].name == "box"
     database.close()

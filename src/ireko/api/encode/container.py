@@ -25,7 +25,10 @@ def inspection(
     execs: Iterable[str],
     sizes: Sizes | None,
 ) -> dict[str, Any]:
-    """docker's answer to `inspect`. `driver` is the disks' format, `execs` the ids of the commands that run in it."""
+    """docker's answer to `inspect`, and `System`: whether the image's own system runs, with a console.
+
+    `driver` is the disks' format, `execs` the ids of the commands that run in it.
+    """
     path, *arguments = argv(container, image)
     return {
         "Id": container.id,
@@ -42,6 +45,7 @@ def inspection(
         "RestartCount": container.restarts,
         "Driver": driver,
         "Platform": "linux",
+        "System": container.system,
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",

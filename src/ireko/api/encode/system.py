@@ -31,7 +31,7 @@ def version(report: HostReport, abilities: Abilities) -> dict[str, Any]:
     return {
         "Platform": {"Name": "ireko"},
         "Components": [
-            {"Name": "Engine", "Version": __version__, "Details": ours},
+            {"Name": "Engine", "Version": __version__, "Details": {**ours, "Experimental": "false"}},
             {"Name": abilities.name, "Version": report.version, "Details": {"Accelerator": report.accelerator}},
         ],
         "Version": __version__,

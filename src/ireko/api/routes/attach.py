@@ -22,7 +22,7 @@ async def attach(call: Call, ref: str) -> web.StreamResponse:
         attachment,
         takes_input=query.flag("stdin") and query.flag("stream"),
         streams=_wanted(stdout=query.flag("stdout"), stderr=query.flag("stderr")),
-        multiplexed=not container.spec.tty and not container.system,
+        multiplexed=not container.spec.tty,
     )
 
 

@@ -29,7 +29,8 @@ async def stop(call: Call, ref: str) -> web.StreamResponse:
 
 async def restart(call: Call, ref: str) -> web.StreamResponse:
     """`docker restart`."""
-    await call.engine.containers.restart(ref, timeout=call.query.number("t"))
+    signal = signal_number(call.query.text("signal"))
+    await call.engine.containers.restart(ref, timeout=call.query.number("t"), signal=signal)
     return empty_answer()
 
 

@@ -40,7 +40,7 @@ async def logs(call: Call, ref: str) -> web.StreamResponse:
         stdout=stdout,
         stderr=stderr,
     )
-    framed = not container.spec.tty and not container.system
+    framed = not container.spec.tty
     named = framed and call.version >= MULTIPLEXED_TYPE
     answer = await Outflow.begin(call.request, content_type=MULTIPLEXED if named else RAW)
     async for line in lines:

@@ -46,7 +46,8 @@ async def create(call: Call) -> web.StreamResponse:
         raise Unsupported(f'there is no volume driver "{body.driver}"', hint="local")
     if body.driver_opts:
         raise Unsupported(f"volumes take no options: {', '.join(sorted(body.driver_opts))}")
-    volume = await call.engine.volumes.create(body.name or None, dict(body.labels or {}))
+    unnamed = {} if body.name else {ANONYMOUS: ""}
+    volume = await call.engine.volumes.create(body.name or None, {**(body.labels or {}), **unnamed})
     return json_answer(volume_row(volume, call.engine.system.root()), status=201)
 
 

@@ -15,14 +15,20 @@ _PIECE = 64 * 1024
 
 
 def pack(files: FileSystem, path: str) -> Iterator[bytes]:
-    """What is at a path, with its last name on top, as a tar stream. Raises FileNotFoundError."""
+    """What is at a path, with its last name on top (`.` for a path with `/.` at its end), as a tar stream.
+
+    Raises FileNotFoundError.
+    """
+    name = "." if path.endswith("/.") else posixpath.basename(posixpath.normpath(path)) or "."
+    if path.endswith("/.") and not files.is_folder(path):
+        raise FileNotFoundError(path)
     path = posixpath.normpath(path)
     files.get(path, last=False)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for each, name in _walk(files, path, posixpath.basename(path) or "."):
+        for each, entry in _walk(files, path, name):
             node = files.get(each, last=False)
-            archive.addfile(_member(name, node), io.BytesIO(node.data) if node.kind == "file" else None)
+            archive.addfile(_member(entry, node), io.BytesIO(node.data) if node.kind == "file" else None)
     data = buffer.getvalue()
     return (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
 

@@ -206,6 +206,7 @@ class VirtualMachine:
         await asyncio.wait([self._life])
         await self.system.kill_all()
         with contextlib.suppress(OSError):  # its folder may be gone
+            (self.spec.directory / END).touch(mode=0o600)
             (self.spec.directory / END).write_bytes(msgspec.json.encode(ended))
         self._gone(self)
         self.up.set()

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
 from ireko.drivers.base import Command, FileEntry, Guest, GuestProcess, Stdio, Stream
@@ -17,6 +19,7 @@ from ireko.guest.channel import Channel
 if TYPE_CHECKING:
     from ireko.guest.session import Session
 
+_log = logging.getLogger(__name__)
 _TERMINALS = {Stdio.TTY: "/dev/hvc0", Stdio.CONSOLE: "/dev/ttyS0"}
 _CHANGED = 1  # tar's exit code when a file changed while it was read
 
@@ -118,21 +121,23 @@ class QemuGuest(Guest):
                 self._input.close_input()
                 await self._input.wait()
                 self._input = None
-            await self._do(scripts.CLOSE_INPUT)
+            await self._set_off(scripts.CLOSE_INPUT)
 
     async def resize(self, rows: int, columns: int) -> None:
         if terminal := _TERMINALS.get(self._stdio):
             await self._do(scripts.resize(terminal, rows, columns))
 
     async def signal(self, number: int) -> None:
-        await self._do(scripts.signal(number))
+        await self._set_off(scripts.signal(number))
 
     async def sync(self) -> None:
         await self._do(scripts.SYNC)
 
     async def read(self, script: str) -> str:
         """Run a script and return what it wrote. Raises GuestFailed when it fails."""
-        session = await self._channel.session(script)
+        return await self._read(await self._channel.session(script), script)
+
+    async def _read(self, session: Session, script: str) -> str:
         try:
             session.close_input()
             said = [(is_error, data) async for is_error, data in session.output()]
@@ -149,7 +154,17 @@ class QemuGuest(Guest):
     async def _do(self, script: str) -> None:
         await self.read(script)
 
-    async def _tar_pieces(self, session: Session, path: str) -> AsyncIterator[bytes]:
+    async def _set_off(self, script: str) -> None:
+        """Run a script that may bring about the guest's end, before it can tell of its own."""
+        session = await self._channel.session(script)
+        try:
+            await self._read(session, script)
+        except ScriptFailed:
+            raise
+        except GuestFailed:
+            _log.debug('"%s" ended while it was told to', self._name)
+
+    async def _tar_pieces(self, session: Session, path: str) -> AsyncGenerator[bytes, None]:
         said = b""
         try:
             async for is_error, data in session.output():
@@ -157,17 +172,17 @@ class QemuGuest(Guest):
                     said = (said + data)[-4096:]
                 else:
                     yield data
-            self._check_tar(await session.wait(), path, said)
+            self._check_tar(await session.wait(), path, said, may_be=_CHANGED)
         finally:
             await session.close()
 
     def _nothing(self, path: str) -> NotFound:
         return NotFound(f'there is no "{path}" in "{self._name}"')
 
-    def _check_tar(self, code: int, path: str, said: bytes) -> None:
+    def _check_tar(self, code: int, path: str, said: bytes, *, may_be: int = 0) -> None:
         if code == scripts.NOTHING_THERE:
             raise self._nothing(path)
-        if code not in {0, _CHANGED}:
+        if code not in {0, may_be}:
             words = said.decode(errors="replace").strip()
             raise GuestFailed(f'tar failed in "{self._name}" at "{path}": {words or f"exit code {code}"}')
 
@@ -178,8 +193,10 @@ async def _first(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         return
 
 
-async def _chain(first: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    for piece in first:
-        yield piece
-    async for piece in rest:
-        yield piece
+async def _chain(first: list[bytes], rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    # who stops reading has the program ended at once, not when the generator is forgotten
+    async with contextlib.aclosing(rest):
+        for piece in first:
+            yield piece
+        async for piece in rest:
+            yield piece

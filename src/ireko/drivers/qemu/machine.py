@@ -204,9 +204,9 @@ class QemuMachine(Machine):
     async def close(self) -> None:
         if not self._ended.done():
             self._ended.cancel()
-        for task in tuple(self._tasks):
-            task.cancel()
-        if self._tasks:
+            for task in tuple(self._tasks):
+                task.cancel()
+        if self._tasks:  # of a machine that was seen to end: what tidies up after it comes to its end
             await asyncio.wait(tuple(self._tasks))
         await self._hang_up()
 

@@ -68,11 +68,15 @@ class OutputWatcher:
         async for event in inotify:
             if event.watch is None:
                 continue
+            watched = self._files.get(event.watch.path)
+            # the last word of a watch that was given up may come when the file is watched anew
+            if watched is None or watched.watch is not event.watch:
+                continue
             if Mask.IGNORED in event:  # the file was removed
-                self._files.pop(event.watch.path, None)
-            elif watched := self._files.get(event.watch.path):
-                for changed in tuple(watched.callbacks):
-                    changed()
+                del self._files[event.watch.path]
+                continue
+            for changed in tuple(watched.callbacks):
+                changed()
 
     def _stop(self, path: Path, changed: Callable[[], None]) -> None:
         watched = self._files.get(path)

@@ -69,31 +69,47 @@ static void serve(const char *path)
     }
 }
 
-void serve_channel(bool system)
+/* What the channel's process does first; `ready` is closed when it is done. */
+static void settle(bool system, int ready)
 {
-    char path[256];
-    int until[2];
-    if (!find_port("ireko.ssh", path, sizeof path))
-        give_up("there is no port \"ireko.ssh\"");
-    pipe2(until, O_CLOEXEC);
-    if (fork()) {
-        close(until[0]);
-        if (!system)
-            close(until[1]);
-        return;
-    }
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
-    close(until[1]);
     /* its own view of the mounts: it keeps the initrd as its root when the system gets another */
     if (system)
         unshare(CLONE_NEWNS);
-    /* process 1 becomes the image's init: its end of the pipe closes, and there is something to enter */
+    close(ready);
+}
+
+static void wait_for_end(int pipe)
+{
     char nothing;
-    while (read(until[0], &nothing, 1) > 0)
+    while (read(pipe, &nothing, 1) < 0 && errno == EINTR)
         ;
-    close(until[0]);
+    close(pipe);
+}
+
+void serve_channel(bool system)
+{
+    char path[256];
+    int ready[2], until[2];
+    if (!find_port("ireko.ssh", path, sizeof path))
+        give_up("there is no port \"ireko.ssh\"");
+    pipe2(ready, O_CLOEXEC);
+    pipe2(until, O_CLOEXEC);
+    if (fork()) {
+        close(until[0]);
+        close(ready[1]);
+        wait_for_end(ready[0]);
+        /* in the system way this end closes when process 1 becomes the image's init, and there is something to enter */
+        if (!system)
+            close(until[1]);
+        return;
+    }
+    close(ready[0]);
+    close(until[1]);
+    settle(system, ready[1]);
+    wait_for_end(until[0]);
     serve(path);
 }

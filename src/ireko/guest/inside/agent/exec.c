@@ -21,18 +21,15 @@
 
 extern char **environ;
 
-/* Where complaints go: standard error, or for the main command a pipe to the agent. */
+/* The main command's complaints go to standard error, for people, and on a pipe to the agent, with the exit code before them. */
 static int trouble = -1;
 
 /* Does not return; `return fail(...)` tells so to a compiler that does not know. */
 static int fail(int code, const char *what, const char *name, const char *why)
 {
-    char text[512];
-    int length = trouble >= 0 ? snprintf(text, sizeof text, "%d %s \"%s\": %s", code, what, name, why)
-                              : snprintf(text, sizeof text, "ireko-exec: %s \"%s\": %s\n", what, name, why);
-    if (length >= (int)sizeof text)
-        length = sizeof text - 1;
-    write_all(trouble >= 0 ? trouble : STDERR_FILENO, text, length);
+    dprintf(STDERR_FILENO, "ireko-exec: %s \"%s\": %s\n", what, name, why);
+    if (trouble >= 0)
+        dprintf(trouble, "%d %s \"%.400s\": %s", code, what, name, why);
     _exit(code);
     return code;
 }

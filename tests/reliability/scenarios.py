@@ -1,0 +1,144 @@
+"""Every verb that changes anything, and what has to be there before."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from ireko.errors import IrekoError
+from ireko.model.container import Mount, MountKind
+from ireko.model.names import Reference
+
+from .conftest import MakeWorld
+from .world import Verb, World
+
+NAMED = Mount(MountKind.VOLUME, "data", "/data")
+UNNAMED = Mount(MountKind.VOLUME, "", "/cache")
+
+
+async def nothing(world: World) -> None:
+    """No preparation."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A verb, what has to be there before, and whether the box comes to its end by itself.
+
+    `partly`: how the box may stand after an error that came too late to take everything back.
+    """
+
+    name: str
+    verb: Verb
+    before: Verb = nothing
+    ends: bool = False
+    partly: tuple[str, ...] = ()
+
+
+async def stopped(world: World) -> None:
+    await world.make("box", kept="old", start=False)
+
+
+async def running(world: World) -> None:
+    await world.make("box", kept="old")
+
+
+async def committed(world: World) -> None:
+    await running(world)
+    await world.engine.containers.commit("box", reference=Reference("mine"))
+
+
+async def with_volumes(world: World) -> None:
+    await world.make("box", kept="old", mounts=(NAMED, UNNAMED))
+
+
+async def made_volume(world: World) -> None:
+    await world.engine.volumes.create("disk")
+
+
+async def exits(world: World) -> None:
+    await world.make("box", "sh", "-c", "true", start=False, auto_remove=False)
+
+
+async def goes(world: World) -> None:
+    await world.make("box", "sh", "-c", "exit 3", start=False, auto_remove=True, mounts=(UNNAMED,))
+
+
+async def start_and_wait(world: World) -> None:
+    await world.engine.containers.start("box")
+    with contextlib.suppress(IrekoError):
+        await world.engine.containers.wait("box")
+
+
+async def copy_in(world: World) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"\0" * 1024
+
+    await world.engine.containers.unpack("box", "/", pieces())
+
+
+async def _tag(world: World) -> None:
+    world.engine.images.tag("nano", Reference("small", "1"))
+
+
+async def _only_debian_12(world: World) -> None:
+    await world.engine.images.make("debian", progress=lambda *_: None, reference=Reference("debian", "12"))
+
+
+async def _only_mine(world: World) -> None:
+    await committed(world)
+    await world.engine.containers.remove("box", force=True)
+
+
+SCENARIOS = [
+    Scenario("create", lambda w: w.make("new", start=False)),
+    Scenario("create-volumes", lambda w: w.make("new", start=False, mounts=(NAMED, UNNAMED))),
+    Scenario("start-fresh", lambda w: w.engine.containers.start("box"), lambda w: w.make("box", start=False)),
+    Scenario("start", lambda w: w.engine.containers.start("box"), stopped),
+    Scenario("run-to-end", start_and_wait, exits, ends=True),
+    Scenario("run-rm", start_and_wait, goes, ends=True, partly=("exited",)),
+    Scenario("stop", lambda w: w.engine.containers.stop("box"), running),
+    Scenario("stop-0", lambda w: w.engine.containers.stop("box", timeout=0), running),
+    Scenario("kill", lambda w: w.engine.containers.kill("box"), running),
+    Scenario("restart", lambda w: w.engine.containers.restart("box"), running, partly=("exited",)),
+    Scenario("pause", lambda w: w.engine.containers.pause("box"), running),
+    Scenario("rename", lambda w: w.engine.containers.rename("box", "crate"), running),
+    Scenario("commit-stopped", lambda w: w.engine.containers.commit("box", reference=Reference("mine")), stopped),
+    Scenario("commit-running", lambda w: w.engine.containers.commit("box", reference=Reference("mine")), running),
+    Scenario("commit-again", lambda w: w.engine.containers.commit("box", reference=Reference("mine")), committed),
+    Scenario("rm", lambda w: w.engine.containers.remove("box"), stopped),
+    Scenario("rm-f", lambda w: w.engine.containers.remove("box", force=True), running, partly=("exited",)),
+    Scenario(
+        "rm-f-v",
+        lambda w: w.engine.containers.remove("box", force=True, volumes=True),
+        with_volumes,
+        partly=("exited",),
+    ),
+    Scenario("rm-f-committed", lambda w: w.engine.containers.remove("box", force=True), committed, partly=("exited",)),
+    Scenario("recreate-stopped", lambda w: w.engine.containers.recreate("box"), stopped),
+    Scenario("recreate-running", lambda w: w.engine.containers.recreate("box"), with_volumes, partly=("created",)),
+    Scenario("recreate-committed", lambda w: w.engine.containers.recreate("box"), committed, partly=("created",)),
+    Scenario("image-make", lambda w: w.engine.images.make("debian", progress=lambda *_: None)),
+    Scenario("image-make-again", lambda w: w.engine.images.make("nano", progress=lambda *_: None), running),
+    Scenario("tag", _tag),
+    Scenario("rmi", lambda w: w.engine.images.remove("debian:12"), _only_debian_12),
+    Scenario("rmi-committed", lambda w: w.engine.images.remove("mine"), _only_mine),
+    Scenario("volume-create", lambda w: w.engine.volumes.create("disk")),
+    Scenario("volume-rm", lambda w: w.engine.volumes.remove("disk"), made_volume),
+    Scenario("cp-stopped", copy_in, stopped),
+    Scenario("diff-stopped", lambda w: w.engine.containers.diff("box"), stopped),
+]
+
+
+async def prepared(make_world: MakeWorld, scenario: Scenario) -> World:
+    world = await make_world()
+    await world.make("web", kept="web")
+    await scenario.before(world)
+    await world.quiet()
+    return world
+
+
+async def box_has_ended(world: World) -> None:
+    with contextlib.suppress(IrekoError):
+        await world.engine.containers.wait("box")
+    await world.quiet()
