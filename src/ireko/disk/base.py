@@ -214,7 +214,8 @@ class Layer(ABC):
     def check(self, progress: Progress) -> Iterator[Problem]:
         """Look at every structure of the file, but at no data, and say what breaks the format's rules.
 
-        What can be read all the same is said too (the second of two headers, for one).
+        What can be read all the same is said too (the second of two headers, for one). In a file that is all wrong there may be
+        very many: take as many as are wanted.
         """
 
     @abstractmethod

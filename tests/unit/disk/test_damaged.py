@@ -235,6 +235,12 @@ def unknown_region(required: bool) -> Patch:
     return patch
 
 
+def many_entries(data: bytearray) -> None:
+    """The locator is the sixth item; its length grows so that the entries fit."""
+    struct.pack_into("<I", data, METADATA + 32 + 5 * 32 + 20, 8000)
+    struct.pack_into("<H", data, ITEMS + 40 + 18, 300)
+
+
 CASES: list[tuple[str, Patch, type[DiskError], str]] = [
     ("base.vhdx", spoil(HEADERS[0], HEADERS[1] + 9), DiskDamaged, "header 1 at offset 65536 is without a signature"),
     ("base.vhdx", spoil(*(each + 40 for each in HEADERS)), DiskDamaged, "header 1 at offset 65536 is at odds with its checksum"),
@@ -261,6 +267,7 @@ CASES: list[tuple[str, Patch, type[DiskError], str]] = [
     ("child.vhdx", number(BAT + 4096 * 8, 0), DiskDamaged, "the BAT entry of the bitmap of chunk 0 at offset 3178496 is state 0"),
     ("child.vhdx", number(ITEMS + 40, 7), DiskDamaged, "the parent locator at offset 2162728 is of the type"),
     ("child.vhdx", number(ITEMS + 40 + 18, 900, "<H"), DiskDamaged, "with 900 entries"),
+    ("child.vhdx", many_entries, DiskDamaged, "with 300 entries, it must be one with 256 or less"),
     ("child.vhdx", number(ITEMS + 40 + 20, 1 << 30, "<I"), DiskDamaged, "with a text of"),
     ("child.vhdx", number(ITEMS + 4, 0, "<I"), DiskDamaged, "a state that this kind of disk may have"),
 ]  # fmt: skip

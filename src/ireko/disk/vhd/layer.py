@@ -28,6 +28,7 @@ from ireko.disk.vhd.structures import (
     ABSOLUTE_LOCATOR,
     BLOCK_SIZE_MAXIMUM,
     BLOCK_SIZE_MINIMUM,
+    BLOCKS_MAXIMUM,
     NOT_ALLOCATED,
     RELATIVE_LOCATOR,
     SECTOR,
@@ -96,6 +97,9 @@ def _read_header(file: DiskFile, footer: Footer) -> DynamicHeader:
         wanted = f"a power of two from {BLOCK_SIZE_MINIMUM} to {BLOCK_SIZE_MAXIMUM}"
         raise DiskDamaged(file.path, "the block size", offset=offset, found=size, wanted=wanted)
     blocks = -(-footer.current_size // size)
+    if blocks > BLOCKS_MAXIMUM:
+        wanted = f"{BLOCKS_MAXIMUM} or less"
+        raise DiskUnsupported(file.path, "the number of blocks", offset=offset, found=blocks, wanted=wanted)
     if header.max_table_entries < blocks:
         found, wanted = header.max_table_entries, f"{blocks} or more for a disk of this size"
         raise DiskDamaged(file.path, "the number of BAT entries", offset=offset, found=found, wanted=wanted)
@@ -135,17 +139,18 @@ class DynamicLayer(Layer):
         yield from _check_footers(self.file, [0, self._length - Footer.LENGTH])
         size = self._bitmap_length + self._header.block_size
         progress.begin(self._blocks(self.info.size) * 4)
-        allocated: list[tuple[int, int]] = []
+        allocated = array("Q")  # place in the file and number of the block, in one
         for first, entries in self._pieces(0, self._blocks(self.info.size)):
             for block, entry in enumerate([] if _nothing(entries) else entries, first):
                 if entry != NOT_ALLOCATED and not Footer.LENGTH <= entry * SECTOR < self._length:
                     yield self._wrong(block, f"at {entry * SECTOR}", f"inside the file of {self._length} bytes")
                 elif entry != NOT_ALLOCATED:
-                    allocated.append((entry * SECTOR, block))
+                    allocated.append(entry << 32 | block)
             progress.advance(len(entries) * 4)
         free, table = 0, self._header.table_offset
         table_end = table + self._header.max_table_entries * 4
-        for offset, block in sorted(allocated):
+        for each in sorted(allocated):
+            offset, block = (each >> 32) * SECTOR, each & 0xFFFFFFFF
             if offset < free or (offset < table_end and offset + size > table):
                 yield self._wrong(block, f"on top of something else at {offset}", "alone in its place")
             free = max(free, offset + size)

@@ -22,6 +22,8 @@ EPOCH = 946684800
 """Time stamps count seconds from here: 2000-01-01, as seconds since 1970."""
 SIZE_MAXIMUM = 2040 << 30
 BLOCK_SIZE_MINIMUM, BLOCK_SIZE_MAXIMUM = 4096, 256 << 20
+BLOCKS_MAXIMUM = 1 << 22
+"""So many blocks of 512 KiB, the smallest that others make, has the largest disk."""
 LOCATORS = 8
 
 RELATIVE_LOCATOR, ABSOLUTE_LOCATOR = b"W2ru", b"W2ku"

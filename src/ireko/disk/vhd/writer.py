@@ -15,6 +15,7 @@ from ireko.disk.tables import packed
 from ireko.disk.vhd.structures import (
     BLOCK_SIZE_MAXIMUM,
     BLOCK_SIZE_MINIMUM,
+    BLOCKS_MAXIMUM,
     EPOCH,
     FEATURES,
     NO_OFFSET,
@@ -91,6 +92,8 @@ class DynamicWriter(LayerWriter):
             or not BLOCK_SIZE_MINIMUM <= self._block_size <= BLOCK_SIZE_MAXIMUM
         ):
             raise InvalidInput(f"the block size is {self._block_size}, VHD has powers of two from 4 KiB to 256 MiB")
+        if -(-new.size // self._block_size) > BLOCKS_MAXIMUM:
+            raise InvalidInput(f"blocks of {self._block_size} bytes are too small for a VHD disk of {new.size} bytes")
         self._bitmap_length = bitmap_length(self._block_size)
         self._table = array("I", [NOT_ALLOCATED]) * -(-new.size // self._block_size)
         self._end = _TABLE_OFFSET + -(-len(self._table) * 4 // SECTOR) * SECTOR

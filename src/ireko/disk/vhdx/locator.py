@@ -17,6 +17,9 @@ from ireko.errors import InvalidInput
 _HEAD = struct.Struct("<16sHH")
 _ENTRY = struct.Struct("<IIHH")
 
+_ENTRIES_MAXIMUM = 256
+"""Windows writes five; texts may overlap, so that a small locator could stand for very much."""
+
 LINKAGE, LINKAGE_2 = "parent_linkage", "parent_linkage2"
 # the order in which the specification has them tried
 _PATHS = {
@@ -34,13 +37,15 @@ def unpack_locator(data: bytes) -> dict[str, str]:
     if UUID(bytes_le=kind) != LOCATOR_TYPE:
         raise ValueError(f"of the type {UUID(bytes_le=kind)}, it must be of VHDX's own, {LOCATOR_TYPE}")
     if _HEAD.size + count * _ENTRY.size > len(data):
-        raise ValueError(f"with {count} entries, it must have no more than its {len(data)} bytes hold")
+        raise ValueError(f"with {count} entries, it must be one with as many as its {len(data)} bytes hold")
+    if count > _ENTRIES_MAXIMUM:
+        raise ValueError(f"with {count} entries, it must be one with {_ENTRIES_MAXIMUM} or less")
     found: dict[str, str] = {}
     for entry in _ENTRY.iter_unpack(data[_HEAD.size : _HEAD.size + count * _ENTRY.size]):
         key_offset, value_offset, key_length, value_length = entry
         key = _text(data, key_offset, key_length)
         if key in found:
-            raise ValueError(f'with two entries "{key}", it must have one')
+            raise ValueError(f'with two entries "{key}", it must be one with each once')
         found[key] = _text(data, value_offset, value_length)
     return found
 
@@ -49,7 +54,7 @@ def reference(entries: dict[str, str]) -> ParentReference:
     """What the entries say of the parent. Raises ValueError when the identity is missing, or no GUID."""
     linkages = [_guid(key, entries[key]) for key in (LINKAGE, LINKAGE_2) if key in entries]
     if LINKAGE not in entries:
-        raise ValueError(f'without the entry "{LINKAGE}", it must have one')
+        raise ValueError(f'without the entry "{LINKAGE}", it must be one with it')
     paths = tuple(RecordedPath(kind, entries[key], windows=True) for key, kind in _PATHS.items() if key in entries)
     identities = tuple(str(each) for each in linkages if each != NIL)
     return ParentReference(paths, identities, format="vhdx")
@@ -87,16 +92,16 @@ def _pack_entries(entries: dict[str, str]) -> bytes:
 def _text(data: bytes, offset: int, length: int) -> str:
     if not length or offset < _HEAD.size or offset + length > len(data):
         raise ValueError(
-            f"with a text of {length} bytes at {offset}, it must be inside the locator's {len(data)} bytes"
+            f"with a text of {length} bytes at {offset}, it must be one with its texts in its {len(data)} bytes"
         )
     try:
         return data[offset : offset + length].decode("utf-16-le").rstrip("\0")
     except UnicodeDecodeError as error:
-        raise ValueError(f"with a text at {offset} that is no UTF-16, it must be") from error
+        raise ValueError(f"with a text at {offset} that is no UTF-16, it must be one whose texts are") from error
 
 
 def _guid(key: str, text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError as error:
-        raise ValueError(f'with "{key}" {text!r}, it must be a GUID') from error
+        raise ValueError(f'with "{key}" {text!r}, it must be one with a GUID there') from error

@@ -9,8 +9,8 @@ from __future__ import annotations
 import bisect
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
 from operator import itemgetter
+from typing import NamedTuple
 
 from ireko.disk.errors import DiskDamaged, DiskUnsupported
 from ireko.disk.files import DiskFile
@@ -30,31 +30,29 @@ from ireko.disk.vhdx.structures import (
     checksum_is_right,
 )
 
-LENGTH_MAXIMUM = 64 * MIB
+LENGTH_MAXIMUM = 32 * MIB
 """Of the log: it is held in memory. Windows makes logs of 1 MiB."""
-_CHECKED_MAXIMUM = 8
+_CHECKED_MAXIMUM = 4
 """How many times over a log's bytes are looked at: entries don't overlap, unless the file was made to waste our time."""
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     """A valid entry, at an offset in the log."""
 
     offset: int
     header: LogEntryHeader
-    data: bytes
 
-    def operations(self) -> Iterator[tuple[LogDescriptor, bytes]]:
-        """The descriptors in order, with the sector that a data descriptor writes."""
-        sector = self.header.descriptors_length
-        end = LogEntryHeader.LENGTH + self.header.descriptor_count * LOG_DESCRIPTOR_LENGTH
-        for descriptor in LogDescriptor.unpack_all(self.data[LogEntryHeader.LENGTH : end]):
-            content = b""
-            if descriptor.signature == DATA_DESCRIPTOR:
-                body = self.data[sector + 8 : sector + LOG_SECTOR - 4]
-                content = descriptor.leading + body + descriptor.trailing
-                sector += LOG_SECTOR
-            yield descriptor, content
+
+def _operations(header: LogEntryHeader, data: bytes) -> Iterator[tuple[LogDescriptor, bytes]]:
+    """The descriptors of an entry in order, with the sector that a data descriptor writes."""
+    sector = header.descriptors_length
+    end = LogEntryHeader.LENGTH + header.descriptor_count * LOG_DESCRIPTOR_LENGTH
+    for descriptor in LogDescriptor.unpack_all(data[LogEntryHeader.LENGTH : end]):
+        content = b""
+        if descriptor.signature == DATA_DESCRIPTOR:
+            content = descriptor.leading + data[sector + 8 : sector + LOG_SECTOR - 4] + descriptor.trailing
+            sector += LOG_SECTOR
+        yield descriptor, content
 
 
 class ReplayedFile:
@@ -132,7 +130,8 @@ def replay(file: DiskFile, header: Header) -> ReplayedFile:
     if header.log_guid == NIL:
         return ReplayedFile(file, file.length(), {}, [])
     _check_place(file, header)
-    entries = _Log(file, header).active_sequence()
+    log = _Log(file, header)
+    entries = log.active_sequence()
     head = entries[-1].header
     if file.length() < head.flushed_file_offset:
         raise DiskDamaged(
@@ -141,7 +140,7 @@ def replay(file: DiskFile, header: Header) -> ReplayedFile:
             found=f"{file.length()} bytes",
             wanted=f"the {head.flushed_file_offset} bytes that its log saw on the disk",
         )
-    return _apply(file, entries)
+    return _apply(file, log, entries)
 
 
 def _check_place(file: DiskFile, header: Header) -> None:
@@ -203,10 +202,10 @@ class _Log:
         header = LogEntryHeader.unpack(self._ring[offset : offset + LogEntryHeader.LENGTH])
         if not self._plausible(header):
             return None
-        data = self._circular(offset, header.entry_length)
+        data = self.data(_Entry(offset, header))
         if not checksum_is_right(data) or not _complete(header, data):
             return None
-        return _Entry(offset, header, data)
+        return _Entry(offset, header)
 
     def _plausible(self, header: LogEntryHeader) -> bool:
         """Whether the header's fields may stand; what is cheap to see comes before the checksum."""
@@ -227,8 +226,10 @@ class _Log:
             )
         return header.descriptors_length <= header.entry_length
 
-    def _circular(self, offset: int, length: int) -> bytes:
-        data = self._ring[offset : offset + length]
+    def data(self, entry: _Entry) -> bytes:
+        """All bytes of an entry, which may go around the ring's end."""
+        length = entry.header.entry_length
+        data = self._ring[entry.offset : entry.offset + length]
         return data + self._ring[: length - len(data)]
 
 
@@ -260,14 +261,14 @@ def _from_tail(run: list[_Entry]) -> list[_Entry]:
     return run[starts[-1] :] if starts else []
 
 
-def _apply(file: DiskFile, entries: list[_Entry]) -> ReplayedFile:
+def _apply(file: DiskFile, log: _Log, entries: list[_Entry]) -> ReplayedFile:
     """Turn operations into an overlay: of several on one place the last counts."""
     written: dict[int, tuple[int, bytes]] = {}
     zeroed: list[tuple[int, int, int]] = []
     length = max(file.length(), entries[-1].header.last_file_offset)
     order = 0
     for entry in entries:
-        for descriptor, content in entry.operations():
+        for descriptor, content in _operations(entry.header, log.data(entry)):
             order += 1
             end = descriptor.file_offset + (len(content) or descriptor.length)
             length = max(length, end)

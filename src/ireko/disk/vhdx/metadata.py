@@ -127,8 +127,8 @@ class _Reader:
             entries = unpack_locator(data)
             return entries, reference(entries)
         except ValueError as error:
-            found, _, wanted = str(error).partition(", it must ")
-            raise self.wrong(PARENT_LOCATOR, found, wanted.removeprefix("be ")) from error
+            found, _, wanted = str(error).partition(", it must be ")
+            raise self.wrong(PARENT_LOCATOR, found, wanted) from error
 
 
 def read_metadata(file: ReplayedFile, region: Region) -> Metadata:
