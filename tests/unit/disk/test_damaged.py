@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import struct
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -334,9 +335,9 @@ def test_check_finds_it(patch: Patch, text: str, originals: dict[str, bytes], tm
 
 
 def test_a_huge_claim_costs_nothing(tmp_path: Path) -> None:
-    """64 TiB in blocks of 1 MiB, with a table of zeros: no memory for what isn't there."""
+    """64 TiB in blocks of 4 MiB, with a table of zeros: no memory for what isn't there."""
     path = tmp_path / "disk.vhdx"
-    with create_layer(path, NewLayer(64 << 40, block_size=MIB)) as writer:
+    with create_layer(path, NewLayer(64 << 40, block_size=4 * MIB)) as writer:
         writer.write_data(40 << 40, b"x" * 4096)
         writer.finish()
     tracemalloc.start()
@@ -345,7 +346,7 @@ def test_a_huge_claim_costs_nothing(tmp_path: Path) -> None:
         found = [each for each in layer.extents() if each.kind is ExtentKind.DATA]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert [(each.offset, each.length) for each in found] == [(40 << 40, MIB)]
+    assert [(each.offset, each.length) for each in found] == [(40 << 40, 4 * MIB)]
     assert peak < 64 * MIB
     assert time.monotonic() - begun < 20
 
@@ -364,6 +365,7 @@ def test_a_log_of_overlapping_entries_does_not_take_for_ever(originals: dict[str
         open_layer(path)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders on Windows")
 def test_other_files_are_no_disks(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         open_layer(tmp_path / "missing.vhdx")

@@ -44,6 +44,8 @@ def test_qemu_reads_ours(qemu_img: str, suffix: str, allocation: Allocation) -> 
             path, raw = Path(folder) / f"disk.{suffix}", Path(folder) / "disk.raw"
             make(path, content, allocation=allocation, block_size=block_size)
             run(qemu_img, "convert", "-f", QEMU_NAMES[suffix], "-O", "raw", path, raw)
+            if suffix == "vhdx":
+                run(qemu_img, "check", "-f", "vhdx", path)
             assert raw.read_bytes() == content.bytes_of(0, SIZE)
 
     check()
