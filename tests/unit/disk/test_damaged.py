@@ -236,6 +236,19 @@ def unknown_region(required: bool) -> Patch:
     return patch
 
 
+def two_currents(data: bytearray) -> None:
+    """Both headers carry one number, and differ."""
+    struct.pack_into("<Q", data, HEADERS[0] + 8, 2)
+    data[HEADERS[0] + 32] ^= 1
+    seal(data)
+
+
+def log_of_a_later_version(data: bytearray) -> None:
+    for header in HEADERS:
+        data[header + 64] = 1
+    seal(data)
+
+
 def many_entries(data: bytearray) -> None:
     """The locator is the sixth item; its length grows so that the entries fit."""
     struct.pack_into("<I", data, METADATA + 32 + 5 * 32 + 20, 8000)
@@ -247,6 +260,9 @@ CASES: list[tuple[str, Patch, type[DiskError], str]] = [
     ("base.vhdx", spoil(*(each + 40 for each in HEADERS)), DiskDamaged, "header 1 at offset 65536 is at odds with its checksum"),
     ("base.vhdx", number(HEADERS[1] + 66, 2, "<H"), DiskUnsupported, "the version in the header is 2, it must be 1"),
     ("base.vhdx", number(HEADERS[0] + 8, 2), DiskDamaged, "") ,
+    ("base.vhdx", two_currents, DiskDamaged, "the current header is two, different, with the sequence number 2"),
+    ("base.vhdx", log_of_a_later_version, DiskDamaged, ""),
+    ("dirty.vhdx", log_of_a_later_version, DiskUnsupported, "the log's version is 1, it must be 0"),
     ("base.vhdx", spoil(*(each + 20 for each in TABLES)), DiskDamaged, "region table 1 at offset 196608 is at odds"),
     ("base.vhdx", number(TABLES[0] + 8, 5000, "<I"), DiskDamaged, ""),
     ("base.vhdx", number(TABLES[0] + 32, MIB + 5), DiskDamaged, "the BAT region is 1048576 bytes at 1048581"),
@@ -291,6 +307,22 @@ def test_the_place_is_named(
     assert text in str(caught.value)
     assert caught.value.path == tmp_path / name
     assert f'"{tmp_path / name}"' in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["base.vhdx", "child.vhdx"])
+@pytest.mark.parametrize(("state", "kind"), [(0, "absent"), (1, "zero"), (2, "zero"), (3, "zero")])
+@pytest.mark.parametrize("megabyte", [0, 5])
+def test_blocks_that_are_not_here(
+    name: str, state: int, kind: str, megabyte: int, originals: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Wherever such a block points to: nothing of it is looked at, and only "not present" lets the parent show."""
+    data = bytearray(originals[name])
+    number(BAT, megabyte << 20 | state)(data)
+    (tmp_path / name).write_bytes(data)
+    with open_layer(tmp_path / name) as layer:
+        assert next(layer.extents(0, MIB)) == (0, MIB, ExtentKind(kind), None)
+        assert layer.read(0, 1024) == bytes(1024)
+        assert list(layer.check(Progress())) == []
 
 
 def test_what_is_unknown_and_optional_is_no_obstacle(originals: dict[str, bytes], tmp_path: Path) -> None:
