@@ -306,7 +306,10 @@ class LayerWriter(ABC):
         self._write_data(offset, memoryview(data))
 
     def copy_from(self, source: DiskFile, source_offset: int, offset: int, length: int) -> None:
-        """Store data that lies in another file, one to one; the kernel copies it where it can. Past the file's end are zeros."""
+        """Store data that lies in another file, one to one; the kernel copies it where it can. Past the file's end are zeros.
+
+        It may be copied any time until `finish` returns or the source is closed, so the source must stay as it is.
+        """
         self._claim(offset, length)
         self._copy_from(source, source_offset, offset, length)
 

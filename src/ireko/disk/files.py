@@ -11,10 +11,11 @@ import os
 import stat
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from ireko.disk.errors import DiskDamaged, DiskUnsupported, file_error
 
@@ -29,6 +30,19 @@ _NOWHERE = 1 << 62
 """More than any file has."""
 
 
+class Copies(Protocol):
+    """Copies between files that are being done by other threads."""
+
+    def wait(self) -> None:
+        """Return when all are done. Raises what the first that failed did."""
+
+    def leave(self, file: DiskFile) -> None:
+        """Return when none is being done any more with a file that is to be closed.
+
+        Those from it are done, and what fails is raised by `wait`; those into it that haven't begun are given up.
+        """
+
+
 class DiskFile:
     """An open file, to be read and written at any offset; several threads may do so at once.
 
@@ -41,6 +55,8 @@ class DiskFile:
         self._raw = io.FileIO(self._descriptor, "rb+" if flags & os.O_RDWR else "rb", closefd=True)
         self._seek = threading.Lock()
         self._map = _HoleMap()
+        self.copies: set[Copies] = set()
+        """What still uses the file behind the back of whoever has it."""
 
     @property
     def descriptor(self) -> int:
@@ -102,7 +118,9 @@ class DiskFile:
             raise file_error(self.path, error) from error
 
     def sync(self) -> None:
-        """Have everything on the disk before this returns."""
+        """Have everything on the disk before this returns, copies into this file that others still do included."""
+        for copies in tuple(self.copies):
+            copies.wait()
         try:
             os.fsync(self._descriptor)
         except OSError as error:
@@ -113,16 +131,20 @@ class DiskFile:
 
         Where the system can't tell, everything is data.
         """
-        end = min(end, self.length())
         while start < end:
             data, hole = self._map.lookup(self._descriptor, start)
             if data >= end:
                 return
-            yield max(start, data), min(hole, end)
+            if hole == _NOWHERE:
+                hole = end = min(end, self.length())
+            if start < end:
+                yield max(start, data), min(hole, end)
             start = hole
 
     def close(self) -> None:
-        """May be repeated."""
+        """May be repeated. Copies that still use this file are done before, or given up when they would go into it."""
+        for copies in tuple(self.copies):
+            copies.leave(self)
         self._raw.close()
 
     def __enter__(self) -> Self:
@@ -170,17 +192,21 @@ def _open(path: Path, flags: int, mode: int) -> int:
 
 
 class _HoleMap:
-    """Asks the file system for holes, and remembers the last answer: on tmpfs each question walks over pages."""
+    """Asks the file system for holes, and remembers a few answers: on tmpfs each question walks over pages.
+
+    A few, as who lists extents is some of them ahead of who copies.
+    """
 
     def __init__(self) -> None:
-        self._known = (0, 0, 0)  # asked at, data from there, hole after it
+        self._known: deque[tuple[int, int, int]] = deque(maxlen=4)  # asked at, data from there, hole after it
 
     def lookup(self, descriptor: int, offset: int) -> tuple[int, int]:
         """Where data begins at or after an offset, and where it ends; _NOWHERE twice when there is none."""
-        asked, data, hole = self._known
-        if not asked <= offset < hole:
-            data, hole = _ask(descriptor, offset)
-            self._known = (offset, data, hole)
+        for asked, data, hole in tuple(self._known):
+            if asked <= offset < hole:
+                return data, hole
+        data, hole = _ask(descriptor, offset)
+        self._known.append((offset, data, hole))
         return data, hole
 
 

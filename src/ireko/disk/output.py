@@ -7,6 +7,7 @@ import secrets
 import sys
 from pathlib import Path
 
+from ireko.disk.copying import CopyQueue
 from ireko.disk.errors import file_error
 from ireko.disk.files import DiskFile
 
@@ -26,6 +27,7 @@ class Output:
             raise file_error(path, error) from error
         self._partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         self.file = self._open()
+        CopyQueue(self.file)
         self._open_still = True
 
     def _open(self) -> DiskFile:

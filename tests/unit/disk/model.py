@@ -45,12 +45,14 @@ class Content:
 
     def write(self, writer: LayerWriter, source: DiskFile | None = None) -> None:
         """Write all of it, from memory or, where there is a source file, by copying from it."""
+        if source:
+            for start, end, kind in self.runs:
+                source.write(start, pattern(self.seed, start, end) if kind is DATA else b"")
         for start, end, kind in self.runs:
             if kind is ZERO:
                 writer.write_zero(start, end - start)
             elif kind is DATA and source:
-                source.write(0, pattern(self.seed, start, end))
-                writer.copy_from(source, 0, start, end - start)
+                writer.copy_from(source, start, start, end - start)
             elif kind is DATA:
                 writer.write_data(start, pattern(self.seed, start, end))
 
