@@ -104,5 +104,5 @@ def _recognise(file: DiskFile) -> Format:
         offset=0,
         found=signature,
         wanted="that of VHDX, qcow2 or VHD",
-        hint="say --format raw when it is a raw disk",
+        hint="say --from raw when it is a raw disk",
     )

@@ -50,16 +50,16 @@ def _inside(path: str, folder: str) -> bool:
 
 def candidates(child: Path, reference: ParentReference, folders: Folders) -> Iterator[Path]:
     """Where a parent may be: where the child says, then, when its identity can prove it, under its name in a folder of ours."""
-    names = []
+    names = {}
     for recorded in reference.paths:
         pure = recorded.pure()
         if "\0" in recorded.text or not pure.name:
             continue
-        names.append(pure.name)
+        names[pure.name] = None
         if (path := _native(child, recorded, pure)) is not None:
             yield path
     if reference.identities:
-        for name in dict.fromkeys(names):
+        for name in names:
             yield from (folder / name for folder in (child.parent, *folders.paths))
 
 
@@ -76,7 +76,7 @@ def open_parent(layer: Layer, folders: Folders) -> Layer | None:
     if reference is None:
         return None
     problem: IrekoError | None = _no_place(layer.info)
-    for path in dict.fromkeys(candidates(layer.info.path, reference, folders)):
+    for path in _once(candidates(layer.info.path, reference, folders)):
         if not folders.allow(path):
             problem = problem or _outside(layer.info, path, folders)
             continue
@@ -89,6 +89,14 @@ def open_parent(layer: Layer, folders: Folders) -> Layer | None:
         elif not isinstance(found, NotFound):
             problem = found
     raise problem or _missing(layer.info)
+
+
+def _once(paths: Iterator[Path]) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for path in paths:
+        if path not in seen:
+            seen.add(path)
+            yield path
 
 
 def _open(child: LayerInfo, path: Path, name: str) -> Layer | IrekoError:
@@ -129,7 +137,7 @@ def _mismatch(child: Layer, parent: Layer) -> ChainBroken | None:
 
 def _seal_mismatch(child: Layer, parent: Layer) -> ChainBroken | None:
     sealed = intact_seal(parent.info.path, parent.file)
-    own = intact_seal(child.info.path, child.file)
+    own = intact_seal(child.info.path, child.file) if sealed else None
     if own and sealed and own.parent_chain_id != sealed.chain_id:
         structure = f'the content of the parent "{parent.info.path}"'
         wanted = f"{own.parent_chain_id}, as when the child was sealed"
@@ -152,7 +160,7 @@ def _outside(child: LayerInfo, path: Path, folders: Folders) -> ChainBroken:
         "the parent's place",
         found=f'"{path}"',
         wanted=f"inside {allowed}",
-        hint="allow the folder, if you trust where the disk comes from",
+        hint="--parents DIR allows another folder, if you trust where the disk comes from",
     )
 
 

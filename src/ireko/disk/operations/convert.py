@@ -9,6 +9,7 @@ from ireko.disk.base import Allocation, Layer, NewLayer, Progress
 from ireko.disk.chain import open_chain
 from ireko.disk.delta import identity_of, read_delta, write_delta
 from ireko.disk.formats import create_layer, open_layer
+from ireko.disk.operations.rewriting import refuse_overwriting
 from ireko.disk.reference import reference_to
 from ireko.disk.seals import intact_seal
 from ireko.errors import Conflict, InvalidInput
@@ -20,21 +21,25 @@ def convert_layer(
     *,
     parent: Path | None = None,
     within: Sequence[Path] = (),
+    source_format: str = "",
     target_format: str = "",
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> str:
     """Write what one layer adds to a new layer in another format; its diff id, which is the source's too.
 
     `parent` is the counterpart of the source's parent: it shows the same, in the target's format. None for a base. When the
     layers are sealed that is proven; the new layer's identity then follows from its content. Raises Conflict when it is shown
-    to be another, InvalidInput when there must be a parent or none, and what reading and writing raise.
+    to be another, InvalidInput when there must be a parent or none, what reading and writing raise, and for a target that
+    exists what `flatten` raises.
     """
-    with open_layer(source) as layer:
+    with open_layer(source, format_name=source_format) as layer:
         if (parent is None) is not (layer.info.parent is None):
             state = "has a parent, whose counterpart must be named" if layer.info.parent else "is a base"
             raise InvalidInput(f'the disk "{source}" {state}')
+        refuse_overwriting(target, [layer])
         new = _child(layer, target, parent, within) if parent else _base(layer)
-        with create_layer(target, new, format_name=target_format) as writer:
+        with create_layer(target, new, format_name=target_format, replace=replace) as writer:
             found = write_delta(read_delta(layer, progress or Progress()), writer)
             _check(layer, found)
             writer.finish()
@@ -50,6 +55,7 @@ def _base(layer: Layer) -> NewLayer:
 def _child(layer: Layer, target: Path, parent: Path, within: Sequence[Path]) -> NewLayer:
     seal = intact_seal(layer.info.path, layer.file)
     with open_chain(parent, within=within) as chain:
+        refuse_overwriting(target, chain.layers)
         below = chain.leaf
         parent_seal = intact_seal(parent, below.file)
         if seal and parent_seal and seal.parent_chain_id != parent_seal.chain_id:

@@ -15,7 +15,7 @@ from ireko.disk.errors import DiskError
 from ireko.disk.files import DiskFile
 from ireko.disk.formats import create_layer, open_layer
 from ireko.disk.links import Folders, candidates
-from ireko.disk.seals import Seal, seal_path, state_of, write_seal
+from ireko.disk.seals import Seal, read_seal, seal_path, state_of, write_seal
 from ireko.errors import Conflict, NotFound
 
 _SUFFIXES = {".vhdx", ".avhdx", ".vhd", ".avhd", ".qcow2"}
@@ -105,6 +105,14 @@ def refuse_children(path: Path, folders: Sequence[Path], *, but: Path | None = N
     if found:
         names = ", ".join(f'"{each}"' for each in found)
         raise Conflict(f'other disks stand on "{path}" and would break: {names}')
+
+
+def refuse_overwriting(target: Path, layers: Sequence[Layer]) -> None:
+    """Raises Conflict when a file can't be replaced by what is made from some layers: it is one of them, or sealed."""
+    if any(_same(target, layer.info.path) for layer in layers):
+        raise Conflict(f'the new disk is made from "{target}", so it can\'t take its place')
+    if target.exists() and read_seal(target):
+        raise Conflict(f'the disk "{target}" is sealed, so it stays', hint="give the new disk another name")
 
 
 def allowed_folders(path: Path, within: Sequence[Path]) -> tuple[Path, ...]:
