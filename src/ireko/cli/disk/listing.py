@@ -1,0 +1,27 @@
+"""What is listed about disks: as a table, as JSON with plain numbers, or with a template."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from ireko.cli.render import Fields, Format, Item
+from ireko.cli.session import Session
+
+
+def write(session: Session, fields: Fields, items: Iterable[Item], *, written: str, default: Sequence[str]) -> None:
+    """Every item as a line. An item has plain values under the names that templates use; `fields` adds those for people."""
+    if written == "json":
+        for item in items:
+            session.line(json.dumps(item, ensure_ascii=False, separators=(",", ":")))
+    else:
+        Format(written, default=default).write(session.out, fields, items)
+
+
+def plain(**titles: str) -> Fields:
+    """Fields that are shown as they are, by their names in the item; None as "-"."""
+    return {name: (title, _value_of(name)) for name, title in titles.items()}
+
+
+def _value_of(name: str) -> Callable[[Item], object]:
+    return lambda item: "-" if item[name] is None else item[name]
