@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from ireko.disk.base import Layer, LayerInfo, ParentReference, PathKind, RecordedPath
 from ireko.disk.errors import DiskDamaged, DiskUnsupported
 from ireko.disk.formats import format_named, open_layer
-from ireko.disk.seals import intact_seal
+from ireko.disk.seals import intact_seal, read_seal
 from ireko.errors import InvalidInput, IrekoError, NotFound
 
 _WINDOWS = sys.platform == "win32"
@@ -50,7 +50,7 @@ def _inside(path: str, folder: str) -> bool:
 
 def candidates(child: Path, reference: ParentReference, folders: Folders) -> Iterator[Path]:
     """Where a parent may be: where the child says, then, when its identity can prove it, under its name in a folder of ours."""
-    names = {}
+    names: dict[str, None] = {}
     for recorded in reference.paths:
         pure = recorded.pure()
         if "\0" in recorded.text or not pure.name:
@@ -137,7 +137,7 @@ def _mismatch(child: Layer, parent: Layer) -> ChainBroken | None:
 
 def _seal_mismatch(child: Layer, parent: Layer) -> ChainBroken | None:
     sealed = intact_seal(parent.info.path, parent.file)
-    own = intact_seal(child.info.path, child.file) if sealed else None
+    own = read_seal(child.info.path) if sealed else None
     if own and sealed and own.parent_chain_id != sealed.chain_id:
         structure = f'the content of the parent "{parent.info.path}"'
         wanted = f"{own.parent_chain_id}, as when the child was sealed"

@@ -44,11 +44,13 @@ def seal_path(path: Path) -> Path:
 def read_seal(path: Path) -> Seal | None:
     """The seal of the layer at `path`, None when it has none. Raises DiskDamaged."""
     place = seal_path(path)
+    if not os.path.lexists(place):
+        return None
     try:
         with DiskFile(place) as file:
             data = file.read(0, _LENGTH_MAXIMUM)
     except NotFound:
-        return None
+        return None  # it went away just now
     try:
         return _checked(json.loads(data))
     except (ValueError, TypeError, RecursionError) as error:

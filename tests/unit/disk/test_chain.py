@@ -156,6 +156,16 @@ def test_seals_tell_of_changes(tmp_path: Path) -> None:
     assert "when it was sealed" in found[0]
 
 
+def test_copies_that_lost_their_times_are_sealed_again(tmp_path: Path) -> None:
+    paths = small(tmp_path, "qcow2", "qcow2")
+    before = [seal(path) for path in paths]
+    for path in paths:
+        os.utime(path, ns=(5, 5))
+    assert [seal(path).chain_id for path in paths] == [each.chain_id for each in before]
+    with open_chain(paths[-1]) as chain:
+        assert list(check_chain(chain, Progress(), deep=True)) == []
+
+
 def damage(path: Path) -> None:
     """Change one byte of data, but not the time."""
     before = path.stat()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ireko.disk.errors import DiskDamaged
 from ireko.disk.qcow2.opening import Structures
 from ireko.disk.qcow2.structure import ENTRY_SIZE, OFFSET_MASK
-from ireko.disk.tables import all_equal, in_order
+from ireko.disk.tables import in_order
 
 _PAGE = 8192  # entries of the L1 table
 _PAGES_KEPT = 16
@@ -36,6 +38,13 @@ def numbers(data: bytes) -> array[int]:
 
 
 _NOTHING: array[int] = array("Q")
+_WORDS = re.compile(rb"(?:\x00{8})+|.{8}", re.DOTALL)
+
+
+def _not_zero(entries: array[int]) -> list[int]:
+    """Which entries are not 0."""
+    starts = (run.start() // ENTRY_SIZE for run in _WORDS.finditer(entries.tobytes()))
+    return [place for place in starts if entries[place]]
 
 
 class Mapping:
@@ -46,6 +55,7 @@ class Mapping:
         self._file = structures.file
         self.per_table = structures.l2_entries
         self._pages: dict[int, array[int]] = {}
+        self._used: dict[int, list[int]] = {}  # of each page, which entries are not 0
         self._tables: dict[int, array[int]] = {}
         self._kept = max(2, _L2_KEPT >> structures.header.cluster_bits)
         covered = structures.cluster_size * self.per_table
@@ -58,7 +68,7 @@ class Mapping:
             page, index = divmod(number, _PAGE)
             entries = self._page(page)
             if not entries[index]:
-                count = min(end - start, self._absent(entries, index) * self.per_table - place)
+                count = min(end - start, self._absent(page, index) * self.per_table - place)
                 yield Piece(start, count, _NOTHING, _NOTHING)
             else:
                 count = min(end - start, self.per_table - place)
@@ -74,8 +84,7 @@ class Mapping:
         """All that are not 0, as (index, entry)."""
         for page in range(-(-self.tables // _PAGE)):
             entries = self._page(page)
-            if entries[0] or not all_equal(entries):
-                yield from ((page * _PAGE + place, entry) for place, entry in enumerate(entries) if entry)
+            yield from [(page * _PAGE + place, entries[place]) for place in self._used[page]]
 
     def l1_place(self, index: int) -> int:
         """The offset of an L1 entry in the file."""
@@ -93,13 +102,11 @@ class Mapping:
         first, last = place * 2, (place + count) * 2
         return Piece(start, count, table[first:last:2], table[first + 1 : last : 2])
 
-    def _absent(self, entries: array[int], index: int) -> int:
-        """How many entries from an index on are 0."""
-        if not entries[0] and all_equal(entries):
-            return len(entries) - index
-        stop = index
-        while stop < len(entries) and not entries[stop]:
-            stop += 1
+    def _absent(self, page: int, index: int) -> int:
+        """How many entries of a page from an index on are 0."""
+        used = self._used[page]
+        place = bisect_left(used, index)
+        stop = used[place] if place < len(used) else len(self._pages[page])
         return stop - index
 
     def _page(self, number: int) -> array[int]:
@@ -110,7 +117,9 @@ class Mapping:
         page = numbers(self._file.read_exactly(self.l1_place(first), count * ENTRY_SIZE, "the L1 table"))
         if len(self._pages) >= _PAGES_KEPT:
             self._pages.clear()
+            self._used.clear()
         self._pages[number] = page
+        self._used[number] = _not_zero(page)
         return page
 
     def _table(self, number: int, entry: int) -> array[int]:
