@@ -20,7 +20,7 @@ from ireko.errors import InvalidInput
 
 WINDOW = 1 << 20
 """Bytes of the disk whose data make one chunk; windows begin at multiples of it."""
-_MAGIC = b"ireko delta 1\n"
+_MAGIC = b"ireko-delta-1\n"
 _EXTENT = struct.Struct("<QQB")
 _CHUNK = struct.Struct("<Q32s")
 _SIZE = struct.Struct("<Q")

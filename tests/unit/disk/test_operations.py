@@ -150,7 +150,7 @@ def naive_base_id(content: bytes) -> str:
     for window in sorted({number // 256 for number in full}):
         data = b"".join(units[number] for number in full if number // 256 == window)
         chunks.update(window.to_bytes(8, "little") + hashlib.sha256(data).digest())
-    head = b"ireko delta 1\n" + len(content).to_bytes(8, "little")
+    head = b"ireko-delta-1\n" + len(content).to_bytes(8, "little")
     return "sha256:" + hashlib.sha256(head + extents.digest() + chunks.digest()).hexdigest()
 
 

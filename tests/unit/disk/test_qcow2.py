@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,9 @@ from ireko.disk.formats import create_layer, open_layer
 from ireko.errors import InvalidInput, IrekoError, Unsupported
 
 from .model import MIB, Content, assert_holds, contents, pattern, source_file
+from .stacks import Stack, stacks
+from .test_power_loss import since_sync, survives
+from .test_power_loss import write as write_recorded
 
 BASE = ParentReference((RecordedPath(PathKind.RELATIVE, "base.raw"),), format="raw")
 BORDERS = [16 << 10, 64 << 10, MIB, 16 * MIB, 32 * MIB]
@@ -286,3 +290,29 @@ def read_all(path: Path) -> None:
                     return
     except IrekoError as error:
         assert str(path) in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "new", [NewLayer(2 * MIB + 4096), NewLayer(2 * MIB + 4096, Allocation.DIFFERENCING, parent=BASE)]
+)
+def test_a_power_cut_while_writing_leaves_no_half_a_disk(new: NewLayer, tmp_path: Path) -> None:
+    written = write_recorded(tmp_path, "qcow2", new)
+    assert written.unsynced_at_rename == 0
+    chance, opened = random.Random(3), 0
+    for end in range(len(written.operations) + 1):
+        done = written.operations[:end]
+        risky = since_sync(done)
+        kept = done[: len(done) - len(risky)] + [each for each in risky if chance.random() < 0.7]
+        opened += survives(tmp_path / "after.qcow2", kept)
+    assert opened > 0
+
+
+@settings(max_examples=10, deadline=None)
+@given(stacks(deepest=4))
+def test_qemu_reads_our_chains(qemu_img: str, stack: Stack) -> None:
+    if "vhdx" in stack.formats[1:] or stack.formats[0] == "vhd":
+        return
+    with TemporaryDirectory() as folder:
+        leaf, raw = stack.write(Path(folder))[-1], Path(folder) / "flat.bin"
+        qemu(qemu_img, "convert", "-f", stack.formats[-1], "-O", "raw", leaf, raw)
+        assert raw.read_bytes() == stack.shown()
