@@ -11,8 +11,10 @@ What the operating system refuses becomes NotFound, Denied, AlreadyThere, NoSpac
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from ireko.errors import AlreadyThere, Damaged, Denied, IrekoError, NoSpace, NotFound, Unavailable, Unsupported
@@ -66,6 +68,15 @@ _MEANINGS: dict[int, tuple[type[IrekoError], str]] = {
 }
 if hasattr(errno, "EDQUOT"):
     _MEANINGS[errno.EDQUOT] = (NoSpace, "the quota is used up:")
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Within it, what the operating system refuses becomes an error of ours about a disk file."""
+    try:
+        yield
+    except OSError as error:
+        raise file_error(path, error) from error
 
 
 def file_error(path: Path, error: OSError) -> IrekoError:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ireko.disk.base import Layer, Progress
 from ireko.disk.chain import Chain, open_chain
+from ireko.disk.errors import told
 from ireko.disk.formats import open_layer
 from ireko.disk.links import ChainBroken, Folders, candidates
-from ireko.disk.operations.rewriting import allowed_folders, refuse_children, rewrite, same_as
-from ireko.disk.seals import seal_path
+from ireko.disk.operations.rewriting import allowed_folders, refuse_children, remove_seal, rewrite, same_as
 from ireko.disk.transfer import transfer
 from ireko.disk.view import View
 from ireko.errors import Conflict, IrekoError
@@ -87,5 +89,8 @@ def _content_of(path: Path) -> str:
 
 
 def _remove(path: Path) -> None:
-    path.unlink()
-    seal_path(path).unlink(missing_ok=True)
+    with told(path):
+        if sys.platform == "win32":
+            path.chmod(stat.S_IWRITE)  # a read-only file can't be deleted there
+        path.unlink()
+    remove_seal(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ireko.disk.base import Progress
+from ireko.disk.errors import told
 from ireko.disk.formats import open_layer
 from ireko.disk.operations.rewriting import rewrite, same_as
 from ireko.disk.seals import intact_seal
@@ -28,4 +29,5 @@ def compact(path: Path, *, format_name: str = "", progress: Progress | None = No
             done_with=layer,
             seal=seal,
         )
-    return before - path.stat().st_size
+    with told(path):
+        return before - path.stat().st_size

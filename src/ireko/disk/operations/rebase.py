@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ireko.disk.base import ExtentKind, LayerInfo, LayerWriter, Progress
 from ireko.disk.chain import Chain, open_chain
+from ireko.disk.errors import told
 from ireko.disk.operations.rewriting import allowed_folders, rewrite, same_as
 from ireko.disk.reference import reference_to
 from ireko.disk.transfer import Mover
@@ -52,7 +53,8 @@ def _check(chain: Chain, onto: Chain) -> None:
 
 
 def _key(info: LayerInfo) -> tuple[int, int]:
-    status = info.path.stat()
+    with told(info.path):
+        status = info.path.stat()
     return status.st_dev, status.st_ino
 
 

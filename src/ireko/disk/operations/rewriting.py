@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ireko.disk.base import Allocation, Layer, LayerInfo, LayerWriter, NewLayer
 from ireko.disk.chain import Chain
-from ireko.disk.errors import DiskError
+from ireko.disk.errors import DiskError, told
 from ireko.disk.files import DiskFile
 from ireko.disk.formats import create_layer, open_layer
 from ireko.disk.links import Folders, candidates
@@ -53,19 +53,27 @@ def rewrite(
     What the content came from is closed before: a file that is open can't be replaced on Windows. `seal` is what the layer is
     sealed with, None for nothing. The old seal goes first: a layer without one is as good as it was, one with a wrong one is not.
     """
-    mode = stat.S_IMODE(info.path.stat().st_mode)
+    with told(info.path):
+        mode = stat.S_IMODE(info.path.stat().st_mode)
     with create_layer(info.path, new, format_name=info.format, replace=True) as writer:
         fill(writer)
         done_with.close()
-        seal_path(info.path).unlink(missing_ok=True)
+        remove_seal(info.path)
         if sys.platform == "win32":
             info.path.chmod(stat.S_IWRITE)  # a read-only file can't be replaced there
         writer.finish()
-    info.path.chmod(mode)
+    with told(info.path):
+        info.path.chmod(mode)
     if seal:
         with DiskFile(info.path) as file:
             length, modified = state_of(file)
         write_seal(info.path, replace(seal, length=length, modified=modified))
+
+
+def remove_seal(path: Path) -> None:
+    """Take a layer's seal away, when it has one."""
+    with told(seal_path(path)):
+        seal_path(path).unlink(missing_ok=True)
 
 
 def disks_in(folders: Sequence[Path]) -> Iterator[Path]:

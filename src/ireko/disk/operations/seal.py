@@ -9,7 +9,7 @@ from pathlib import Path
 from ireko.disk.base import Progress
 from ireko.disk.chain import chain_ids, open_chain
 from ireko.disk.delta import chain_id, diff_id
-from ireko.disk.errors import DiskDamaged
+from ireko.disk.errors import DiskDamaged, told
 from ireko.disk.seals import Seal, read_seal, seal_path, state_of, write_seal
 
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
@@ -23,7 +23,8 @@ def seal(path: Path, *, within: Sequence[Path] = (), format_name: str = "", prog
     """
     steps = progress or Progress()
     with open_chain(path, within=within, format_name=format_name) as chain:
-        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_WRITE)
+        with told(path):
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_WRITE)
         length, modified = state_of(chain.leaf.file)
         below = chain_ids(chain.layers[1:], steps)[0][1] if chain.parent else ""
         own = diff_id(chain.leaf, steps)

@@ -99,7 +99,7 @@ class _Check:
         self._size = structures.cluster_size
         self._clusters = -(-structures.length // self._size)
         self._taken = bytearray(min(self._clusters, _CLUSTERS_MAXIMUM) // 8 + 1)
-        self._shared = bytearray(len(self._taken))  # by compressed clusters
+        self._shared = bytearray()  # by compressed clusters; as long as the other, once there are any
         self._snapshots = bool(structures.header.nb_snapshots)
 
     def problems(self) -> Iterator[Problem]:
@@ -168,6 +168,7 @@ class _Check:
         if not offset or offset >= self._structures.length:
             yield Problem(structure, f"at {offset}", f"inside the file of {self._structures.length} bytes", place)
             return
+        self._shared = self._shared or bytearray(len(self._taken))
         for cluster in range(first, min(last + 1, self._clusters)):
             if any_in_run(self._taken, cluster, cluster + 1) and not any_in_run(self._shared, cluster, cluster + 1):
                 yield Problem(structure, f"on top of something else at {cluster * self._size}", "apart from it", place)
