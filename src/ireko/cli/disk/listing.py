@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from ireko.cli.render import Fields, Format, Item
 from ireko.cli.session import Session
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 def write(session: Session, fields: Fields, items: Iterable[Item], *, written: str, default: Sequence[str]) -> None:
     """Every item as a line. An item has plain values under the names that templates use; `fields` adds those for people."""
     if written == "json":
         for item in items:
-            session.line(json.dumps(item, ensure_ascii=False, separators=(",", ":")))
+            session.line(_JSON.encode(item))
     else:
         Format(written, default=default).write(session.out, fields, items)
 
