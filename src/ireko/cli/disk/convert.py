@@ -20,6 +20,7 @@ from ireko.disk.base import Allocation
 from ireko.disk.formats import format_for, open_layer
 from ireko.disk.operations import convert_layer
 from ireko.disk.operations import flatten as write_flat
+from ireko.disk.use import written_to
 from ireko.errors import AlreadyThere, InvalidInput
 
 _PATH = click.Path(path_type=Path)
@@ -170,12 +171,13 @@ def _refuse_taken(target: _Target) -> None:
 
 def _warn_of_use(session: Session, file: Path, source: str) -> None:
     with open_layer(file, format_name=source) as layer:
-        dirty = layer.info.dirty
-    if dirty:
-        text = (
-            f'the disk "{file}" was not closed after its last use; if a machine uses it now, the copy may be of no use'
-        )
-        session.note(printable(f"ireko: {text}"))
+        if written_to(layer.file):
+            state = "is in use by a machine that runs, so the copy may be of no use"
+        elif layer.info.dirty:
+            state = "was not closed after its last use; if a machine uses it now, the copy may be of no use"
+        else:
+            return
+    session.note(printable(f'ireko: the disk "{file}" {state}'))
 
 
 def _tell(session: Session, target: _Target, *, quiet: bool) -> None:

@@ -15,6 +15,7 @@ from ireko.disk.formats import open_layer
 from ireko.disk.links import ChainBroken, Folders, candidates
 from ireko.disk.operations.rewriting import allowed_folders, refuse_children, remove_seal, rewrite, same_as
 from ireko.disk.transfer import transfer
+from ireko.disk.use import refuse_use
 from ireko.disk.view import View
 from ireko.errors import Conflict, IrekoError
 
@@ -22,9 +23,9 @@ from ireko.errors import Conflict, IrekoError
 def commit(path: Path, *, within: Sequence[Path] = (), progress: Progress | None = None) -> Path:
     """Merge a disk into its parent, and delete it; the parent's path.
 
-    Raises Conflict when it has no parent, or when other disks in the folders `within` stand on either: they would break. The
-    parent gets a new identity, so that such disks elsewhere are refused instead of misread. When it was interrupted between
-    its two steps, the parent's change and the disk's end, doing it again completes it.
+    Raises Conflict when it has no parent, when a machine writes to it, or when other disks in the folders `within` stand on
+    either: they would break. The parent gets a new identity, so that such disks elsewhere are refused instead of misread. When
+    it was interrupted between its two steps, the parent's change and the disk's end, doing it again completes it.
     """
     folders = allowed_folders(path, within)
     try:
@@ -36,6 +37,7 @@ def commit(path: Path, *, within: Sequence[Path] = (), progress: Progress | None
         return merged
     with chain:
         parent = _parent(chain)
+        refuse_use(path)
         refuse_children(parent, folders, but=path)
         refuse_children(path, folders)
         _merge(chain, progress or Progress())

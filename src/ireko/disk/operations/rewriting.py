@@ -16,6 +16,7 @@ from ireko.disk.files import DiskFile
 from ireko.disk.formats import create_layer, open_layer
 from ireko.disk.links import Folders, candidates
 from ireko.disk.seals import Seal, read_seal, seal_path, state_of, write_seal
+from ireko.disk.use import refuse_use
 from ireko.errors import Conflict, NotFound
 
 _SUFFIXES = {".vhdx", ".avhdx", ".vhd", ".avhd", ".qcow2"}
@@ -52,12 +53,15 @@ def rewrite(
 
     What the content came from is closed before: a file that is open can't be replaced on Windows. `seal` is what the layer is
     sealed with, None for nothing. The old seal goes first: a layer without one is as good as it was, one with a wrong one is not.
+    Raises Conflict when a machine writes to the layer, at the start or at the end.
     """
+    refuse_use(info.path)
     with told(info.path):
         mode = stat.S_IMODE(info.path.stat().st_mode)
     with create_layer(info.path, new, format_name=info.format, replace=True) as writer:
         fill(writer)
         done_with.close()
+        refuse_use(info.path)
         remove_seal(info.path)
         if sys.platform == "win32":
             info.path.chmod(stat.S_IWRITE)  # a read-only file can't be replaced there
