@@ -47,7 +47,7 @@ def _target_options(function: Callback) -> Callback:
         click.option("-f", "--force", is_flag=True, help="Put the new disk in DEST's place when that exists."),
         click.option("--sparse", is_flag=True, help="Look for zeros among the data, so that they take no room."),
         click.option("--block-size", default="", metavar="SIZE", help="The unit in which the new disk takes room."),
-        click.option("--fixed", is_flag=True, help="Have the new disk take all of its room at once."),
+        click.option("--fixed", is_flag=True, help="Make a disk of the fixed kind, which has no table of blocks."),
         click.option("--format", "wanted", default=None, type=click.Choice(FORMATS), help="The new disk's format."),
     ):
         function = option(function)
