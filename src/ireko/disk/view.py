@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ireko.disk.base import Extent, ExtentKind, Layer
+from ireko.disk.base import Extent, ExtentKind, Layer, clip
 from ireko.disk.files import WritableBuffer
 
 NOBODY = -1
@@ -90,12 +90,13 @@ class View:
 
     def _found(self, start: int, end: int) -> Iterator[ChainExtent]:
         """The extents, those of zeros not joined yet. A stack, as a chain may have hundreds of layers."""
-        stack = [(0, self._of_layer(0, start, end))]
+        cursors = [_Cursor(layer, end) for layer in self.layers]
+        stack = [(0, cursors[0].between(start, end) if cursors else _nothing(start, end))]
         while stack:
             number, extents = stack[-1]
             for offset, length, kind, file_offset in extents:
                 if kind is ExtentKind.ABSENT and number + 1 < self._reach(number, offset):
-                    stack.append((number + 1, self._of_layer(number + 1, offset, offset + length)))
+                    stack.append((number + 1, cursors[number + 1].between(offset, offset + length)))
                     break
                 if kind is ExtentKind.DATA:
                     yield ChainExtent(offset, length, kind, number, file_offset)
@@ -107,15 +108,51 @@ class View:
 
     def _reach(self, number: int, offset: int) -> int:
         """How many layers are looked at for what a layer lacks: behind its end it is zeros, whatever there is below."""
-        return len(self.layers) if not self.layers or offset < self.layers[number].info.size else 0
+        return len(self.layers) if self.layers and offset < self.layers[number].info.size else 0
 
-    def _of_layer(self, number: int, start: int, end: int) -> Iterator[Extent]:
-        size = self.layers[number].info.size if self.layers else 0
-        within = max(start, min(end, size))
-        if start < within:
-            yield from self.layers[number].extents(start, within)
+
+_NEAR = 8
+
+
+class _Cursor:
+    """The extents of one layer, asked for in ascending ranges: what comes soon is gone to, what is far is looked up anew."""
+
+    def __init__(self, layer: Layer, end: int) -> None:
+        self._layer = layer
+        self._end = min(end, layer.info.size)
+        self._extents: Iterator[Extent] = iter(())
+        self._current: Extent | None = None
+
+    def between(self, start: int, end: int) -> Iterator[Extent]:
+        """What lies between two offsets; behind the layer's end nothing."""
+        within = max(start, min(end, self._end))
+        place = start
+        if place < within:
+            self._seek(place)
+        while place < within:
+            extent = self._current
+            assert extent is not None
+            if extent.end <= within:
+                self._current = next(self._extents, None)
+            yield clip(extent, place, within)
+            place = extent.end
         if within < end:
-            yield Extent(within, end - within, ExtentKind.ABSENT)
+            yield from _nothing(within, end)
+
+    def _seek(self, start: int) -> None:
+        """Have the extent at an offset as the current one."""
+        for _ in range(_NEAR):
+            if self._current is None or start < self._current.offset:
+                break
+            if start < self._current.end:
+                return
+            self._current = next(self._extents, None)
+        self._extents = self._layer.extents(start, self._end)
+        self._current = next(self._extents)
+
+
+def _nothing(start: int, end: int) -> Iterator[Extent]:
+    yield Extent(start, end - start, ExtentKind.ABSENT)
 
 
 def _joined(extents: Iterator[ChainExtent]) -> Iterator[ChainExtent]:
