@@ -149,7 +149,12 @@ def test_a_raw_disk_has_to_be_called_one(cli, tmp_path: Path) -> None:
 
 def test_what_a_stranger_wrote_does_not_steer_the_terminal(cli, tmp_path: Path) -> None:
     base = write_disk(tmp_path / "b\x1b[2J.qcow2")
-    leaf = write_disk(tmp_path / "leaf.qcow2", base)
+    leaf = write_disk(tmp_path / "leaf.qcow2", base, offset=MIB)
+    for argv in (["info"], ["map"], ["diff"], ["diff", "--ids"], ["check"], ["info", "--format", "table"]):
+        ran = cli("disk", *argv, str(leaf), *([] if argv[0] == "map" else [str(base)]))
+        assert (ran.code, "\x1b" in ran.out + ran.err) == (0, False)
+        assert r"b\x1b[2J.qcow2" in ran.out
+    assert json.loads(cli("disk", "diff", "--format", "json", str(base)).out)["File"] == str(base)
     base.unlink()
     for verb in ("info", "check", "map"):
         ran = cli("disk", verb, str(leaf))

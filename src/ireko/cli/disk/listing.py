@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ireko.cli.render import Fields, Format, Item
 from ireko.cli.session import Session
+from ireko.cli.text import printable
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -21,9 +22,15 @@ def write(session: Session, fields: Fields, items: Iterable[Item], *, written: s
 
 
 def plain(**titles: str) -> Fields:
-    """Fields that are shown as they are, by their names in the item; None as "-"."""
+    """Fields that are shown as they are, by their names in the item; None as "-", text so that it steers no terminal."""
     return {name: (title, _value_of(name)) for name, title in titles.items()}
 
 
 def _value_of(name: str) -> Callable[[Item], object]:
-    return lambda item: "-" if item[name] is None else item[name]
+    return lambda item: _shown(item[name])
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, str):
+        return printable(value)
+    return "-" if value is None else value
