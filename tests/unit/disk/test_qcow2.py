@@ -316,3 +316,10 @@ def test_qemu_reads_our_chains(qemu_img: str, stack: Stack) -> None:
         leaf, raw = stack.write(Path(folder))[-1], Path(folder) / "flat.bin"
         qemu(qemu_img, "convert", "-f", stack.formats[-1], "-O", "raw", leaf, raw)
         assert raw.read_bytes() == stack.shown()
+
+
+@pytest.mark.parametrize("suffix", ["raw", "qcow2"])
+def test_all_is_on_the_disk_before_the_file_has_its_name(suffix: str, tmp_path: Path) -> None:
+    written = write_recorded(tmp_path, suffix, NewLayer(2 * MIB + 4096))
+    assert written.unsynced_at_rename == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"disk.{suffix}"]
