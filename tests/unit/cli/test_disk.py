@@ -309,6 +309,30 @@ def test_a_layer_is_converted_on_the_counterpart_of_its_parent(cli, vhdx: tuple[
     assert ids[0] == ids[1]
 
 
+def test_a_layer_is_not_put_on_what_shows_something_else(cli, vhdx: tuple[Path, Path], tmp_path: Path) -> None:
+    base, leaf = vhdx
+    other = write_disk(tmp_path / "other.qcow2", seed=9)
+    before = files_of(tmp_path)
+    ran = cli("disk", "convert", "--parent", str(other), str(leaf), str(tmp_path / "new.qcow2"))
+    assert ran.code == 1
+    assert "it is not its counterpart" in ran.err
+    assert (
+        "leave --parent out" in cli("disk", "convert", "--parent", str(other), str(base), str(tmp_path / "n.raw")).err
+    )
+    assert files_of(tmp_path) == before
+
+
+def test_a_sealed_layer_is_proven_without_its_parent(cli, vhdx: tuple[Path, Path], tmp_path: Path) -> None:
+    base, leaf = vhdx
+    new_base, new_leaf = tmp_path / "base.qcow2", tmp_path / "leaf.qcow2"
+    assert cli("disk", "convert", str(base), str(new_base)).code == 0
+    assert cli("disk", "seal", str(leaf)).code == 0
+    before = shown(leaf)
+    base.unlink()
+    assert cli("disk", "convert", "--parent", str(new_base), str(leaf), str(new_leaf)).code == 0
+    assert shown(new_leaf) == before
+
+
 def test_flattening_keeps_the_format_unless_the_name_says_otherwise(
     cli, vhdx: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -350,6 +374,7 @@ def test_force_does_not_destroy_what_is_read_or_relied_on(cli, vhdx: tuple[Path,
         (["convert", "SRC"], 1, "missing argument 'DEST'"),
         (["convert", "--format", "vmdk", "SRC", "x"], 125, "'vmdk' is not one of"),
         (["convert", "SRC", "x.img"], 1, "hint: --format vhdx"),
+        (["convert", "SRC", "x/y.vhdx"], 1, "there is no folder"),
         (["convert", "--fixed", "SRC", "x.qcow2"], 1, "qcow2"),
         (["convert", "--fixed", "--parent", "SRC", "SRC", "x.vhdx"], 125, "--parent goes with none of"),
         (["diff", "--ids", "--extents", "SRC"], 125, "--extents takes one FILE"),
