@@ -22,7 +22,7 @@ CHILD = Content(2, ((0, 4096, ABSENT), (4096, 9216, DATA), (9216, 1 << 17, ZERO)
 CHAINS = [("qcow2", "qcow2"), ("vhdx", "vhdx"), ("vhdx", "qcow2"), ("raw", "qcow2"), ("vhd", "qcow2")]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(CHAINS), st.data())
 def test_damaged_chains_give_our_errors_alone(formats: tuple[str, ...], data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:

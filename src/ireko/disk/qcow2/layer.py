@@ -38,6 +38,7 @@ from ireko.disk.qcow2.structure import (
     ZERO,
     ZSTD,
 )
+from ireko.disk.tables import all_equal, all_following, stretches
 
 # QEMU takes what stands before a colon for a protocol, unless a slash comes first
 _PROTOCOL = re.compile(r"[^/]*:")
@@ -149,31 +150,33 @@ class Qcow2Layer(Layer):
 _KINDS = {0: ExtentKind.ABSENT, ALL_ALLOCATED: ExtentKind.DATA, ALL_ZERO: ExtentKind.ZERO}
 
 
+def _step(entry: int, size: int) -> int:
+    """How much more the entry of the next cluster is, when that follows in the file."""
+    return size if entry & OFFSET_MASK and not entry & (COMPRESSED | ZERO) else 0
+
+
 def _runs(entries: array[int], size: int) -> Iterator[tuple[int, int, int]]:
-    """Runs of entries that continue each other, as (first, count, first entry)."""
-    place, count = 0, len(entries)
-    while place < count:
-        entry = entries[place]
-        step = size if entry & OFFSET_MASK and not entry & (COMPRESSED | ZERO) else 0
-        stop, wanted = place + 1, entry + step
-        while stop < count and entries[stop] == wanted:
-            stop += 1
-            wanted += step
-        yield place, stop - place, entry
-        place = stop
+    """Runs of entries that continue each other, as (first, count, first entry); neighbouring runs may do so too."""
+    for first, stretch in stretches(entries, 0, size):
+        step = _step(stretch[0], size)
+        if all_following(stretch, step) if step else all_equal(stretch):
+            yield first, len(stretch), stretch[0]
+        else:
+            yield from ((place, 1, entry) for place, entry in enumerate(stretch, first))
 
 
 def _extended_runs(piece: Piece, size: int) -> Iterator[tuple[int, int, int, int]]:
     """Runs of clusters that continue each other and are of one kind as a whole, as (first, count, first entry, bitmap)."""
-    for first, count, entry in _runs(piece.entries, size):
-        place = first
-        while place < first + count:
-            bitmap, stop = piece.bitmaps[place], place + 1
-            while stop < first + count and piece.bitmaps[stop] == bitmap and bitmap in _KINDS:
-                stop += 1
-            step = size if entry & OFFSET_MASK and not entry & (COMPRESSED | ZERO) else 0
-            yield place, stop - place, entry + (place - first) * step, bitmap
-            place = stop
+    for start, count, entry in _runs(piece.entries, size):
+        step = _step(entry, size)
+        for first, bitmaps in stretches(piece.bitmaps[start : start + count], start, 0):
+            here = entry + (first - start) * step
+            if bitmaps[0] in _KINDS and all_equal(bitmaps):
+                yield first, len(bitmaps), here, bitmaps[0]
+            else:
+                yield from (
+                    (place, 1, here + (place - first) * step, bitmap) for place, bitmap in enumerate(bitmaps, first)
+                )
 
 
 @lru_cache(maxsize=1024)
