@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ireko.disk.base import Allocation, ExtentKind, NewLayer, ParentReference, PathKind, Progress, RecordedPath
 from ireko.disk.formats import create_layer, open_layer
+from ireko.disk.qcow2 import create, inspect, is_untouched
 from ireko.errors import InvalidInput, IrekoError, Unsupported
 
 from .model import MIB, Content, assert_holds, contents, pattern, source_file
@@ -323,3 +324,21 @@ def test_all_is_on_the_disk_before_the_file_has_its_name(suffix: str, tmp_path: 
     written = write_recorded(tmp_path, suffix, NewLayer(2 * MIB + 4096))
     assert written.unsynced_at_rename == 0
     assert [path.name for path in tmp_path.iterdir()] == [f"disk.{suffix}"]
+
+
+@pytest.mark.parametrize("backing", ["", "base.raw"])
+@pytest.mark.parametrize("size", [512, 5 * MIB, 1 << 40])
+def test_an_empty_disk_is_sound_and_takes_next_to_nothing(
+    qemu_img: str, tmp_path: Path, size: int, backing: str
+) -> None:
+    path = tmp_path / "disk.qcow2"
+    with (tmp_path / "base.raw").open("wb") as file:
+        file.truncate(size)
+    create(path, capacity=size, backing_file=backing, backing_format="raw" if backing else "")
+    qemu(qemu_img, "check", "-f", "qcow2", path)
+    assert is_untouched(path)
+    assert inspect(path).capacity == size
+    with open_layer(path) as layer:
+        assert list(layer.check(Progress())) == []
+        assert [(each.length, each.kind.value) for each in layer.extents()] == [(size, "absent")]
+        assert (layer.info.parent is not None) is bool(backing)
