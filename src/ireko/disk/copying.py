@@ -36,15 +36,13 @@ def copy_range(source: DiskFile, source_offset: int, target: DiskFile, target_of
 
 _BATCH = 4 << 20  # bytes that are worth a thread's while
 _BATCHES_WAITING = 8
-_THREADS = min(4, os.cpu_count() or 1)
-_pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="ireko-copy")
 _Copy = tuple[DiskFile, int, int, int]
 
 
 class CopyQueue:
-    """Copies into one file, done by a few threads while the caller goes on to find out what comes next.
+    """Copies into one file, done by a thread while the caller goes on to find out what comes next.
 
-    They are done in no particular order. The target and the sources wait for them before they are closed.
+    One thread, as file systems let no more than one at a time write to a file. The files wait for it before they are closed.
     """
 
     def __init__(self, target: DiskFile) -> None:
@@ -52,6 +50,7 @@ class CopyQueue:
         self._batch: list[_Copy] = []
         self._bytes = 0
         self._running: deque[Future[None]] = deque()
+        self._thread: ThreadPoolExecutor | None = None  # from the first whole batch on
         self._sources: set[DiskFile] = set()
         self._error: IrekoError | None = None
         target.copies.add(self)
@@ -68,7 +67,8 @@ class CopyQueue:
                 self._note(self._running.popleft().result)
             if self._error:
                 raise self._error
-            self._running.append(_pool.submit(self._copy, self._take()))
+            self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="ireko-copy")
+            self._running.append(self._thread.submit(self._copy, self._take()))
 
     def wait(self) -> None:
         """As promised."""
@@ -88,9 +88,13 @@ class CopyQueue:
 
     def _finish(self) -> None:
         """Have all copies done, and let go of the sources. The first error is kept."""
-        self._note(self._copy, self._take())
+        rest = self._take()
         while self._running:
             self._note(self._running.popleft().result)
+        if self._thread:
+            self._thread.shutdown()
+            self._thread = None
+        self._note(self._copy, rest)
         for source in self._sources:
             source.copies.discard(self)
         self._sources.clear()
