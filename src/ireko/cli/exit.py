@@ -6,7 +6,7 @@ from typing import TextIO
 
 import click
 
-from ireko.client import Refused
+from ireko.cli.text import printable
 from ireko.errors import IrekoError
 
 FAILED = 1
@@ -52,7 +52,7 @@ def report(error: BaseException, err: TextIO, *, verb: str) -> int:
 
 def say_error(error: IrekoError, err: TextIO) -> None:
     """One line for the error, in docker's words when the daemon refused, and one for its hint."""
-    prefix = "Error response from daemon" if isinstance(error, Refused) else "ireko"
+    prefix = "Error response from daemon" if _refused(error) else "ireko"
     _say(err, f"{prefix}: {error.message}", error.hint)
 
 
@@ -60,7 +60,7 @@ def code_for(error: IrekoError, *, verb: str) -> int:
     """docker's codes: `run` keeps 125 for us, 126 and 127 for a command that could not be started."""
     if verb not in _RUN:
         return FAILED
-    if not isinstance(error, Refused):
+    if not _refused(error):
         return USAGE
     message = error.message.lower()
     if any(words in message for words in _NOT_FOUND_WORDS):
@@ -68,10 +68,17 @@ def code_for(error: IrekoError, *, verb: str) -> int:
     return NOT_EXECUTABLE if "permission denied" in message else USAGE
 
 
+def _refused(error: IrekoError) -> bool:
+    """Whether the daemon said it. The client is imported here alone: verbs that need no daemon do without it."""
+    from ireko.client import Refused
+
+    return isinstance(error, Refused)
+
+
 def _say(err: TextIO, message: str, hint: str) -> None:
-    err.write(f"{message}\n")
+    err.write(f"{printable(message)}\n")
     if hint:
-        err.write(f"hint: {hint}\n")
+        err.write(f"hint: {printable(hint)}\n")
     err.flush()
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ireko.cli.terminal import is_terminal, size
 from ireko.cli.text import ellipsis
 from ireko.cli.units import human_size
-from ireko.client import Refused
+
+if TYPE_CHECKING:
+    from ireko.client import Refused
 
 _EVERY = 3.0  # seconds between plain lines about one step
 _WIDTH = 80
@@ -85,12 +87,18 @@ def _detail(detail: dict[str, Any]) -> str:
 
     if not total:
         return written(current)
+    return f"{bar(current, total)}  {written(current)}/{written(total)}"
+
+
+def bar(current: float, total: float) -> str:
+    """How much is done: `[======      ]  50%`."""
     done = min(1.0, current / total)
-    bar = "=" * int(done * _BAR)
-    return f"[{bar:<{_BAR}}] {done:4.0%}  {written(current)}/{written(total)}"
+    return f"[{'=' * int(done * _BAR):<{_BAR}}] {done:4.0%}"
 
 
 def _refused(line: dict[str, Any]) -> Refused:
+    from ireko.client import Refused
+
     detail = line.get("errorDetail") or {}
     message = detail.get("message") or line.get("error") or "it failed"
     return Refused(str(message), status=500, hint=str(detail.get("hint", line.get("hint", ""))))

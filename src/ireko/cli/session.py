@@ -6,13 +6,15 @@ import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import click
 
 from ireko.cli.exit import FAILED, say_error
-from ireko.client import Client
 from ireko.errors import IrekoError, Kind
+
+if TYPE_CHECKING:
+    from ireko.client import Client
 
 
 class Session:
@@ -99,6 +101,7 @@ pass_session = click.make_pass_decorator(Session)
 
 def connect(host: str | None, *, start: bool = True) -> Client:
     """The daemon at an address, or the user's own; with `start` that one is started when it does not answer."""
+    from ireko.client import Client
     from ireko.client.address import Address
     from ireko.client.transport import HttpTransport
 

@@ -46,6 +46,13 @@ def quote(value: str) -> str:
     return '"' + "".join(simple.get(character) or _printable(character) for character in value) + '"'
 
 
+def printable(text: str) -> str:
+    """The text with escapes for what would steer a terminal; the ends of lines and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(character if character in "\n\t" else _printable(character) for character in text)
+
+
 def _printable(character: str) -> str:
     if character.isprintable():
         return character

@@ -22,6 +22,10 @@ _IMAGES = "Images"
 _SYSTEM = "The daemon and its host"
 _GROUPS = "Groups"
 
+_SEE = "Looking"
+_MAKE = "Making new disks"
+_CHANGE = "Putting a new file in a disk's place"
+
 _VERBS = (
     Entry("run", "run", "run", "Make a container from an image and start it", _LIVE),
     Entry("create", "run", "create", "Make a container without starting it", _LIVE),
@@ -62,6 +66,7 @@ _VERBS = (
     Entry("container", "", "", "Manage containers", _GROUPS),
     Entry("image", "", "", "Manage images, and make them with recipes", _GROUPS),
     Entry("volume", "", "", "Manage volumes", _GROUPS),
+    Entry("disk", "", "", "Look at virtual disk files and change them, without a daemon", _GROUPS),
     Entry("system", "", "", "Disk space and cleaning up", _GROUPS),
 )
 
@@ -99,6 +104,18 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("list", "volume", "ls", "List volumes", hidden=True),
         Entry("prune", "prune", "prune_volumes", "Remove volumes that no container uses"),
         Entry("rm", "volume", "rm", "Remove volumes"),
+    ),
+    "disk": (
+        Entry("info", "disk.info", "info", "Show what disks are, and the chains that they stand on", _SEE),
+        Entry("map", "disk.map", "map_", "Show where a disk has data, and in which file it lies", _SEE),
+        Entry("check", "disk.check", "check", "Look for what is wrong with disks and all that they stand on", _SEE),
+        Entry("diff", "disk.diff", "diff", "Show what layers add to their parents", _SEE),
+        Entry("convert", "disk.convert", "convert", "Write what a disk shows to a new one of another format", _MAKE),
+        Entry("flatten", "disk.convert", "flatten", "Write a disk and its parents to one new file", _MAKE),
+        Entry("compact", "disk.change", "compact", "Give back the room that zeros and unused blocks take", _CHANGE),
+        Entry("resize", "disk.change", "resize", "Make a disk larger", _CHANGE),
+        Entry("repair", "disk.change", "repair", "Have disks point to where their parents are now", _CHANGE),
+        Entry("seal", "disk.change", "seal", "Make layers read-only, and note what is in them", _CHANGE),
     ),
     "system": (
         Entry("df", "df", "df", "Show what takes which space"),

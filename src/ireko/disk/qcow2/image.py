@@ -14,13 +14,13 @@ from ireko.disk.qcow2.structure import (
     EXTENSION_BACKING_FORMAT,
     INCOMPATIBLE_CORRUPT,
     INCOMPATIBLE_DIRTY,
+    L1_MAXIMUM,
     Header,
     unpack_extensions,
 )
 from ireko.errors import Damaged
 
 _READ = 1 << 16
-_L1_MAXIMUM = 32 << 20  # bytes; the limit QEMU has
 _PIECE = 1 << 20
 
 
@@ -100,5 +100,5 @@ def _check(header: Header, length: int) -> None:
             raise ValueError(f"the parent's name has {header.backing_file_size} bytes, 1023 are allowed")
         if header.backing_file_offset + header.backing_file_size > min(cluster, length, _READ):
             raise ValueError(f"the parent's name at offset {header.backing_file_offset} goes past the first cluster")
-    if header.l1_size * ENTRY_SIZE > _L1_MAXIMUM:
-        raise ValueError(f"the L1 table has {header.l1_size} entries, that is more than {_L1_MAXIMUM} bytes")
+    if header.l1_size * ENTRY_SIZE > L1_MAXIMUM:
+        raise ValueError(f"the L1 table has {header.l1_size} entries, that is more than {L1_MAXIMUM} bytes")

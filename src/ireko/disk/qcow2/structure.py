@@ -17,10 +17,28 @@ ENTRY_SIZE = 8
 """Bytes of an entry of the L1, L2 and refcount tables."""
 OFFSET_MASK = 0x00FF_FFFF_FFFF_FE00
 COPIED = 1 << 63
+COMPRESSED = 1 << 62
+"""In an L2 entry: the cluster is compressed."""
+ZERO = 1 << 0
+"""In a standard L2 entry: the cluster reads as zeros."""
+L2_RESERVED_MASK = 0x3F00_0000_0000_01FE
+TABLE_RESERVED_MASK = 0x7F00_0000_0000_01FF
+"""In an L1 entry. Bits 0 to 8 are reserved in entries of the refcount table too."""
+L1_MAXIMUM = 32 << 20
+"""Bytes; the limit QEMU has."""
+SUBCLUSTERS = 32
+"""In a cluster, when L2 entries are extended ones: these have a bit each for "allocated", and a bit each for "zero"."""
+SUBCLUSTER_CLUSTER_BITS_MINIMUM = 14
+ALL_ALLOCATED, ALL_ZERO = 0xFFFF_FFFF, 0xFFFF_FFFF << 32
+REFCOUNT_ORDER_MAXIMUM = 6
+DEFLATE, ZSTD = 0, 1
+
 INCOMPATIBLE_DIRTY, INCOMPATIBLE_CORRUPT = 1 << 0, 1 << 1
+INCOMPATIBLE_DATA_FILE, INCOMPATIBLE_COMPRESSION, INCOMPATIBLE_EXTENDED_L2 = 1 << 2, 1 << 3, 1 << 4
 
 EXTENSION_END = 0
 EXTENSION_BACKING_FORMAT = 0xE2792ACA
+EXTENSION_FEATURE_NAMES = 0x6803F857
 
 _HEADER_2 = struct.Struct(">IIQIIQIIQQIIQ")
 _HEADER_3 = struct.Struct(">QQQII")

@@ -1,97 +1,202 @@
-"""Writing empty qcow2 files.
+"""Writing a qcow2 file in one pass: content as it comes, each L2 table behind what it stands for, the header last.
 
-    cluster 0    header, extensions, name of the parent
-    cluster 1    refcount table
-    cluster 2…   refcount blocks
-    then         L1 table, all zero: nothing is allocated
-
-What is zero is left as a hole, so a file takes three blocks of the file system, whatever its size.
+Only the L1 table (32 MiB at most), one L2 table and what is known of one cluster are held in memory, whatever the disk's size.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from array import array
+from collections.abc import Iterator
 
-from ireko.disk.qcow2.structure import (
-    BACKING_NAME_MAXIMUM,
-    CLUSTER_BITS_DEFAULT,
-    ENTRY_SIZE,
-    EXTENSION_BACKING_FORMAT,
-    EXTENSION_END,
-    HEADER_LENGTH_3,
-    Header,
-    pack_extension,
-    pack_offset,
-)
-
-_SECTOR = 512
-_REFCOUNT_BYTES = 2
+from ireko.disk.base import LayerWriter, NewLayer
+from ireko.disk.copying import copy_range
+from ireko.disk.files import DiskFile
+from ireko.disk.output import Output
+from ireko.disk.qcow2.plan import Plan, Refcounts, plan
+from ireko.disk.qcow2.structure import ALL_ALLOCATED, ALL_ZERO, COPIED, SUBCLUSTERS, ZERO, pack_offset
+from ireko.disk.tables import packed
+from ireko.errors import InvalidInput
 
 
-def create(path: Path, *, capacity: int, backing_file: str = "", backing_format: str = "") -> None:
-    """Make an empty disk of `capacity` bytes, on top of another when `backing_file` names it.
+def create_qcow2(output: Output, new: NewLayer) -> Qcow2Writer:
+    """Begin a qcow2 file. Raises InvalidInput for what qcow2 can't hold.
 
-    The name is stored as it is: a relative one is relative to the new file's folder. The file is on the disk when this
-    returns. Raises FileExistsError; ValueError for a capacity or a name that the format can't hold; OSError.
+    A child has subclusters of one sector, which QEMU reads since 5.2, unless `new.block_size` sets its cluster size: then what
+    it holds must be whole clusters.
     """
-    name = os.fsencode(backing_file)
-    if capacity <= 0 or capacity % _SECTOR:
-        raise ValueError(f"the capacity is {capacity}, it must be a multiple of {_SECTOR} above 0")
-    if len(name) > BACKING_NAME_MAXIMUM:
-        raise ValueError(f"the parent's name has {len(name)} bytes, the format has room for {BACKING_NAME_MAXIMUM}")
-    layout = _Layout(capacity)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    try:
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            file.truncate(layout.length)
-            for offset, data in layout.pieces(name, backing_format):
-                file.seek(offset)
-                file.write(data)
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    return Qcow2Writer(output, plan(new))
 
 
-class _Layout:
-    """Where things are in an empty file of one capacity."""
+class _Tables:
+    """Writes entries in ascending order, an L2 table at a time."""
 
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._cluster = 1 << CLUSTER_BITS_DEFAULT
-        covered_by_l2 = self._cluster // ENTRY_SIZE * self._cluster
-        self._l1_size = -(-capacity // covered_by_l2)
-        l1_clusters = -(-self._l1_size * ENTRY_SIZE // self._cluster)
-        per_block = self._cluster // _REFCOUNT_BYTES
-        # a block counts 32768 clusters: one is enough for a capacity of up to 2 EiB
-        self._blocks = -(-(3 + l1_clusters) // per_block)
-        self._l1_offset = (2 + self._blocks) * self._cluster
-        self._clusters = 2 + self._blocks + l1_clusters
-        self.length = self._clusters * self._cluster
+    def __init__(self, file: DiskFile, plan: Plan) -> None:
+        self._file = file
+        self._plan = plan
+        self._words = 2 if plan.extended else 1
+        self._l1 = array("Q", bytes(8 * plan.l1_size))
+        self._number = 0
+        self._table = self._empty()
+        self._used = False
+        self.end = plan.content_offset
+        """Where the next cluster will lie."""
 
-    def pieces(self, name: bytes, backing_format: str) -> list[tuple[int, bytes]]:
-        """Offsets, and what is written there."""
-        table = b"".join(pack_offset((2 + n) * self._cluster) for n in range(self._blocks))
-        counts = (1).to_bytes(_REFCOUNT_BYTES, "big") * self._clusters
-        return [(0, self._header(name, backing_format)), (self._cluster, table), (2 * self._cluster, counts)]
+    def allocate(self, count: int) -> int:
+        """Take clusters, and say where they are."""
+        offset = self.end
+        self.end += count * self._plan.cluster_size
+        return offset
 
-    def _header(self, name: bytes, backing_format: str) -> bytes:
-        extensions = pack_extension(EXTENSION_END, b"")
-        if backing_format:
-            extensions = pack_extension(EXTENSION_BACKING_FORMAT, backing_format.encode()) + extensions
-        header = Header(
-            version=3,
-            backing_file_offset=HEADER_LENGTH_3 + len(extensions) if name else 0,
-            backing_file_size=len(name),
-            cluster_bits=CLUSTER_BITS_DEFAULT,
-            size=self._capacity,
-            crypt_method=0,
-            l1_size=self._l1_size,
-            l1_table_offset=self._l1_offset,
-            refcount_table_offset=self._cluster,
-            refcount_table_clusters=1,
-            nb_snapshots=0,
-            snapshots_offset=0,
-        )
-        return header.pack() + extensions + name
+    def left(self, cluster: int) -> int:
+        """How many clusters from one on are in the same table."""
+        return self._plan.l2_entries - cluster % self._plan.l2_entries
+
+    def set_clusters(self, cluster: int, count: int, entry: int, *, step: int = 0, bitmap: int = 0) -> None:
+        """Give clusters of one table their entries: `entry`, and `step` more for each that follows."""
+        number, place = divmod(cluster, self._plan.l2_entries)
+        self._turn(number)
+        values = range(entry, entry + count * step, step) if step else [entry] * count
+        first, last = place * self._words, (place + count) * self._words
+        self._table[first : last : self._words] = array("Q", values)
+        if self._plan.extended:
+            self._table[first + 1 : last : 2] = array("Q", [bitmap]) * count
+        self._used = True
+
+    def finish(self) -> bytes:
+        """Write the last L2 table; the L1 table's bytes."""
+        self._turn(self._number + 1)
+        return packed(self._l1, "big")
+
+    def _turn(self, number: int) -> None:
+        if number == self._number:
+            return
+        if self._used:
+            offset = self.allocate(1)
+            self._file.write(offset, packed(self._table, "big"))
+            self._l1[self._number] = offset | COPIED
+            self._table, self._used = self._empty(), False
+        self._number = number
+
+    def _empty(self) -> array[int]:
+        return array("Q", bytes(self._plan.cluster_size))
+
+
+class Qcow2Writer(LayerWriter):
+    """Makes a qcow2 file."""
+
+    def __init__(self, output: Output, plan: Plan) -> None:
+        super().__init__(plan.new)
+        self._output = output
+        self._file = output.file
+        self._plan = plan
+        self._tables = _Tables(output.file, plan)
+        self._overlay = plan.new.parent is not None
+        self._cluster, self._place = -1, 0
+        self._data = self._zero = 0  # of the present cluster: a bit for each unit
+        self._unit = plan.unit if plan.extended else plan.new.sector_size
+        self._file.grow(self._tables.end)
+
+    def finish(self) -> None:
+        """The header comes last: until it is there, the file is no qcow2 file to anyone."""
+        self._close()
+        l1 = self._tables.finish()
+        size = self._plan.cluster_size
+        refcounts = Refcounts(self._tables.end // size, size)
+        self._file.grow(refcounts.clusters * size)
+        self._file.write(self._plan.l1_offset, l1)
+        for number in range(refcounts.blocks):
+            offset = refcounts.blocks_offset + number * size
+            self._file.write(refcounts.table_offset + number * 8, pack_offset(offset))
+            self._file.write(offset, refcounts.block(number))
+        self._file.sync()
+        self._file.write(0, self._plan.header(refcounts))
+        self._output.publish()
+
+    def abort(self) -> None:
+        """As promised."""
+        self._output.discard()
+
+    def _write_data(self, offset: int, data: memoryview) -> None:
+        for file_offset, start, length in self._places(offset, offset + len(data)):
+            self._file.write(file_offset, data[start - offset : start - offset + length])
+
+    def _copy_from(self, source: DiskFile, source_offset: int, offset: int, length: int) -> None:
+        for file_offset, start, count in self._places(offset, offset + length):
+            copy_range(source, source_offset + start - offset, self._file, file_offset, count)
+
+    def _write_zero(self, offset: int, length: int) -> None:
+        if not self._overlay:
+            return
+        for start, end, count in self._pieces(offset, offset + length):
+            number = start // self._plan.cluster_size
+            if count:
+                self._close()
+                entry = 0 if self._plan.extended else ZERO
+                self._tables.set_clusters(number, count, entry, bitmap=ALL_ZERO)
+            else:
+                self._enter(number)
+                self._zero |= self._mask(start, end)
+
+    def _places(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """Where in the file a range of the disk goes, as (file offset, disk offset, length)."""
+        size = self._plan.cluster_size
+        for first, last, count in self._pieces(start, end):
+            number = first // size
+            if count:
+                self._close()
+                place = self._tables.allocate(count)
+                self._tables.set_clusters(number, count, place | COPIED, step=size, bitmap=ALL_ALLOCATED)
+            else:
+                self._enter(number)
+                self._data |= self._mask(first, last)
+                if not self._place:
+                    self._place = self._tables.allocate(1)
+                place = self._place + first % size
+            yield place, first, last - first
+
+    def _pieces(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """The range as parts of one cluster and runs of whole ones in one table, as (start, end, whole clusters)."""
+        size = self._plan.cluster_size
+        while start < end:
+            number = start // size
+            stop = min(end, (number + 1) * size)
+            count = 0
+            if start % size == 0 and stop in {(number + 1) * size, self.new.size}:
+                whole = -(-end // size) if end == self.new.size else end // size
+                count = min(whole - number, self._tables.left(number))
+                stop = min(end, (number + count) * size)
+            yield start, stop, count
+            start = stop
+
+    def _enter(self, number: int) -> None:
+        if number != self._cluster:
+            self._close()
+            self._cluster = number
+
+    def _mask(self, start: int, end: int) -> int:
+        """The bits of the present cluster's units that a range touches."""
+        base = self._cluster * self._plan.cluster_size
+        first, last = (start - base) // self._unit, -(-(end - base) // self._unit)
+        return (1 << last) - (1 << first)
+
+    def _close(self) -> None:
+        """Give the present cluster its entry."""
+        if self._cluster < 0:
+            return
+        entry = self._place | COPIED if self._place else 0
+        bitmap = self._zero << SUBCLUSTERS | self._data if self._plan.extended else 0
+        if self._overlay and not self._plan.extended:
+            self._check_whole()
+            entry = entry or ZERO
+        self._tables.set_clusters(self._cluster, 1, entry, bitmap=bitmap)
+        self._cluster, self._place, self._data, self._zero = -1, 0, 0, 0
+
+    def _check_whole(self) -> None:
+        size = self._plan.cluster_size
+        start = self._cluster * size
+        if self._data | self._zero != self._mask(start, min(start + size, self.new.size)):
+            raise InvalidInput(
+                f'the disk "{self._output.path}" would have a part of the cluster {self._cluster} only: '
+                f"with a cluster size of its own, {size} here, an overlay holds whole clusters",
+                hint="leave the cluster size out",
+            )

@@ -1,0 +1,82 @@
+"""A chain as far as it can be followed, with what is found at its end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ireko.disk.base import Layer, LayerInfo
+from ireko.disk.chain import open_chain
+from ireko.disk.errors import DiskDamaged, DiskError
+from ireko.disk.formats import open_layer
+from ireko.disk.links import Folders, open_parent
+from ireko.disk.seals import Seal, intact_seal
+from ireko.errors import IrekoError
+
+
+@dataclass(frozen=True)
+class Link:
+    """One layer's file: what it says of itself, its length and the room it takes, both in bytes, and its seal.
+
+    `seal_error` tells why a seal that it has doesn't count.
+    """
+
+    info: LayerInfo
+    length: int
+    used: int
+    seal: Seal | None = None
+    seal_error: str = ""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The links that hold, newest first, and why there are no more; None when the last one is a base."""
+
+    links: tuple[Link, ...]
+    broken: IrekoError | None = None
+
+
+def walk(file: Path, folders: Sequence[Path], *, source: str = "") -> Walk:
+    """Follow a chain as far as it holds. Raises the errors of `open_layer` for the file itself."""
+    try:
+        with open_chain(file, within=folders, format_name=source) as chain:
+            return Walk(tuple(link(layer) for layer in chain.layers))
+    except IrekoError as error:
+        return Walk(tuple(_sound_links(file, folders, source, error)), error)
+
+
+def _sound_links(file: Path, folders: Sequence[Path], source: str, broken: IrekoError) -> Iterator[Link]:
+    end = broken.path if isinstance(broken, DiskError) else None
+    allowed = Folders(folders)
+    with contextlib.ExitStack() as opened:
+        layer: Layer | None = opened.enter_context(open_layer(file, format_name=source))
+        while layer is not None:
+            yield link(layer)
+            if layer.info.path == end:
+                return
+            try:
+                layer = open_parent(layer, allowed)
+            except IrekoError:
+                return
+            if layer is not None:
+                opened.push(layer)
+
+
+def link(layer: Layer) -> Link:
+    """What there is to say of an open layer."""
+    info = layer.info
+    seal, problem = None, ""
+    try:
+        seal = intact_seal(info.path, layer.file)
+    except DiskDamaged as error:
+        problem = f"{error.structure} is {error.found}, it must be {error.wanted}"
+    return Link(info, layer.file.length(), room(info.path), seal, problem)
+
+
+def room(path: Path) -> int:
+    """The bytes that a file takes on its file system; its length where the system doesn't tell."""
+    status = path.stat()
+    blocks: int | None = getattr(status, "st_blocks", None)
+    return status.st_size if blocks is None else blocks * 512

@@ -1,0 +1,176 @@
+"""From a layer to its parent. A recorded path is data from a stranger: nothing outside the allowed folders is touched."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+
+from ireko.disk.base import Layer, LayerInfo, ParentReference, PathKind, RecordedPath
+from ireko.disk.errors import DiskDamaged, DiskUnsupported
+from ireko.disk.formats import format_named, open_layer
+from ireko.disk.seals import intact_seal, read_seal
+from ireko.errors import InvalidInput, IrekoError, NotFound
+
+_WINDOWS = sys.platform == "win32"
+_IDENTIFYING = {"vhdx", "vhd"}
+"""Formats whose children have the size and the sectors of their parents."""
+
+
+class ChainBroken(DiskDamaged):
+    """A layer's parent is missing, is not the one it was made on, or can't be looked for."""
+
+    verdict = "has no parent it could be read with"
+
+
+class Folders:
+    """The folders in which parents may lie; what lies below them counts."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._given = [os.path.normcase(os.path.abspath(each)) for each in folders]  # noqa: PTH100 - links stay
+        self._real = [os.path.normcase(os.path.realpath(each)) for each in folders]
+        self.paths = tuple(folders)
+
+    def allow(self, path: Path) -> bool:
+        """Whether a path is inside, as it is written and after all links are followed.
+
+        The first is looked at first: on Windows a path can name another machine, which would be asked for it.
+        """
+        written = os.path.normcase(os.path.abspath(path))  # noqa: PTH100 - links stay
+        if not any(_inside(written, each) for each in {*self._given, *self._real}):
+            return False
+        real = os.path.normcase(os.path.realpath(path))
+        return any(_inside(real, each) for each in self._real)
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path.startswith(os.path.join(folder, ""))  # noqa: PTH118 - a text, with a separator at its end
+
+
+def candidates(child: Path, reference: ParentReference, folders: Folders) -> Iterator[Path]:
+    """Where a parent may be: where the child says, then, when its identity can prove it, under its name in a folder of ours."""
+    names: dict[str, None] = {}
+    for recorded in reference.paths:
+        pure = recorded.pure()
+        if "\0" in recorded.text or not pure.name:
+            continue
+        names[pure.name] = None
+        if (path := _native(child, recorded, pure)) is not None:
+            yield path
+    if reference.identities:
+        for name in names:
+            yield from (folder / name for folder in (child.parent, *folders.paths))
+
+
+def _native(child: Path, recorded: RecordedPath, pure: PurePath) -> Path | None:
+    """A recorded path as one of this system; None when it means nothing here."""
+    if recorded.kind is PathKind.RELATIVE:
+        return None if pure.is_absolute() or pure.drive else child.parent.joinpath(*pure.parts)
+    return Path(recorded.text) if recorded.windows is _WINDOWS else None
+
+
+def open_parent(layer: Layer, folders: Folders) -> Layer | None:
+    """The layer's parent, proven as far as the format can; None for a base. Raises ChainBroken and the errors of `open_layer`."""
+    reference = layer.info.parent
+    if reference is None:
+        return None
+    problem: IrekoError | None = _no_place(layer.info)
+    for path in _once(candidates(layer.info.path, reference, folders)):
+        if not folders.allow(path):
+            problem = problem or _outside(layer.info, path, folders)
+            continue
+        found = _open(layer.info, path, reference.format)
+        if isinstance(found, Layer):
+            if (wrong := _mismatch_or_error(layer, found)) is None:
+                return found
+            found.close()
+            problem = wrong
+        elif not isinstance(found, NotFound):
+            problem = found
+    raise problem or _missing(layer.info)
+
+
+def _once(paths: Iterator[Path]) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for path in paths:
+        if path not in seen:
+            seen.add(path)
+            yield path
+
+
+def _open(child: LayerInfo, path: Path, name: str) -> Layer | IrekoError:
+    try:
+        if name:
+            format_named(name)
+    except InvalidInput:
+        return DiskUnsupported(child.path, "the parent's format", found=f'"{name}"', wanted="one that is read here")
+    try:
+        return open_layer(path, format_name=name)
+    except IrekoError as error:
+        return error
+
+
+def _mismatch_or_error(child: Layer, parent: Layer) -> IrekoError | None:
+    try:
+        return _mismatch(child, parent)
+    except IrekoError as error:
+        return error
+
+
+def _mismatch(child: Layer, parent: Layer) -> ChainBroken | None:
+    """What speaks against a parent."""
+    info, reference = child.info, child.info.parent
+    assert reference is not None
+    identity, name = parent.info.identity.content, f'the parent "{parent.info.path}"'
+    if reference.identities and identity not in reference.identities:
+        wanted = f"{' or '.join(reference.identities)}, as when the child was made"
+        return ChainBroken(info.path, f"the identity of {name}", found=identity or "none", wanted=wanted)
+    if info.format in _IDENTIFYING and info.sector_size != parent.info.sector_size:
+        found, wanted = parent.info.sector_size, f"{info.sector_size}, the child's"
+        return ChainBroken(info.path, f"the sector size of {name}", found=found, wanted=wanted)
+    if info.format in _IDENTIFYING and info.size < parent.info.size:
+        found, wanted = parent.info.size, f"{info.size}, the child's, or less"
+        return ChainBroken(info.path, f"the size of {name}", found=found, wanted=wanted)
+    return _seal_mismatch(child, parent)
+
+
+def _seal_mismatch(child: Layer, parent: Layer) -> ChainBroken | None:
+    sealed = intact_seal(parent.info.path, parent.file)
+    own = read_seal(child.info.path) if sealed else None
+    if own and sealed and own.parent_chain_id != sealed.chain_id:
+        structure = f'the content of the parent "{parent.info.path}"'
+        wanted = f"{own.parent_chain_id}, as when the child was sealed"
+        return ChainBroken(child.info.path, structure, found=sealed.chain_id, wanted=wanted)
+    return None
+
+
+def _no_place(child: LayerInfo) -> ChainBroken | None:
+    assert child.parent is not None
+    if child.parent.paths:
+        return None
+    found = f'"{child.details.get("backing file", "")}"'
+    return ChainBroken(child.path, "the parent's name", found=found, wanted="the path of a file")
+
+
+def _outside(child: LayerInfo, path: Path, folders: Folders) -> ChainBroken:
+    allowed = ", ".join(f'"{each}"' for each in folders.paths)
+    return ChainBroken(
+        child.path,
+        "the parent's place",
+        found=f'"{path}"',
+        wanted=f"inside {allowed}",
+        hint="--parents DIR allows another folder, if you trust where the disk comes from",
+    )
+
+
+def _missing(child: LayerInfo) -> ChainBroken:
+    assert child.parent is not None
+    names = " and ".join(f'"{each.text}"' for each in child.parent.paths)
+    return ChainBroken(
+        child.path,
+        "the parent",
+        found=f"missing at {names}",
+        wanted="where the child says",
+        hint=f"ireko disk repair {child.path} --parent FILE",
+    )

@@ -1,0 +1,33 @@
+"""A layer gives back the room that zeros and unused blocks take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ireko.disk.base import Progress
+from ireko.disk.errors import told
+from ireko.disk.formats import open_layer
+from ireko.disk.operations.rewriting import rewrite, same_as
+from ireko.disk.seals import intact_seal
+from ireko.disk.transfer import transfer
+from ireko.disk.view import View
+
+
+def compact(path: Path, *, format_name: str = "", progress: Progress | None = None) -> int:
+    """Write a layer anew without what it doesn't need; the bytes by which its file became shorter.
+
+    It shows and adds the same afterwards: its identity, its diff id and its seal stay, and so do the disks that stand on it.
+    """
+    with open_layer(path, format_name=format_name) as layer:
+        seal = intact_seal(path, layer.file)
+        before = layer.file.length()
+        view, steps = View([layer]), progress or Progress()
+        rewrite(
+            layer.info,
+            same_as(layer.info),
+            lambda writer: transfer(view, writer, steps, fold=True),
+            done_with=layer,
+            seal=seal,
+        )
+    with told(path):
+        return before - path.stat().st_size

@@ -1,0 +1,80 @@
+"""A layer whose parent was moved finds it again; only when it is proven to be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ireko.disk.base import Layer, LayerInfo, Progress
+from ireko.disk.chain import Chain, chain_ids, open_chain
+from ireko.disk.formats import open_layer
+from ireko.disk.links import ChainBroken
+from ireko.disk.operations.rewriting import allowed_folders, disks_in, rewrite, same_as
+from ireko.disk.reference import reference_to
+from ireko.disk.seals import Seal, read_seal
+from ireko.disk.transfer import transfer
+from ireko.disk.view import View
+from ireko.errors import Conflict, IrekoError
+
+
+def repair(
+    path: Path, *, parent: Path | None = None, within: Sequence[Path] = (), progress: Progress | None = None
+) -> Path:
+    """Have a disk point to where its parent is now; the parent's path.
+
+    `parent` is where that is; by default it is looked for in the folders `within`. It is taken only when its identity is the one
+    that the disk has recorded, or when it shows exactly what the parent showed when the disk was sealed, for which it is read.
+    Raises ChainBroken when there is none, or it is another.
+    """
+    steps = progress or Progress()
+    folders = allowed_folders(path, within)
+    with open_layer(path) as layer:
+        if layer.info.parent is None:
+            raise Conflict(f'the disk "{path}" has no parent')
+        seal = read_seal(path)
+        found = parent or _search(layer, folders)
+        with open_chain(found, within=(*folders, found.absolute().parent)) as chain:
+            _prove(layer.info, seal, chain, steps)
+            new = replace(
+                same_as(layer.info),
+                parent=reference_to(chain.leaf.info, path),
+                disk_id=chain.base.info.identity.disk or layer.info.identity.disk,
+            )
+        rewrite(layer.info, new, lambda writer: transfer(View([layer]), writer, steps), done_with=layer, seal=seal)
+    return found
+
+
+def _search(layer: Layer, folders: Sequence[Path]) -> Path:
+    """The first disk that is proven to be the parent without being read."""
+    seal, reference = read_seal(layer.info.path), layer.info.parent
+    assert reference is not None
+    for path in disks_in(folders):
+        try:
+            with open_layer(path) as other:
+                identity = other.info.identity.content
+            other_seal = read_seal(path)
+        except IrekoError:
+            continue
+        if identity and identity in reference.identities:
+            return path
+        if seal and other_seal and other_seal.chain_id == seal.parent_chain_id:
+            return path
+    names = " and ".join(f'"{each}"' for each in folders)
+    wanted = "there" if reference.identities or seal else "named, as this disk has no record of who it is"
+    raise ChainBroken(layer.info.path, "the parent", found=f"not in {names}", wanted=wanted)
+
+
+def _prove(info: LayerInfo, seal: Seal | None, chain: Chain, progress: Progress) -> None:
+    assert info.parent is not None
+    identity = chain.leaf.info.identity.content
+    if identity and identity in info.parent.identities:
+        return
+    name = f'the parent "{chain.leaf.info.path}"'
+    if seal is None:
+        wanted = " or ".join(info.parent.identities) or "one that the child has recorded, or the child sealed"
+        raise ChainBroken(info.path, f"the identity of {name}", found=identity or "none", wanted=wanted)
+    shown = chain_ids(chain.layers, progress)[0][1]
+    if shown != seal.parent_chain_id:
+        wanted = f"{seal.parent_chain_id}, as when the child was sealed"
+        raise ChainBroken(info.path, f"the content of {name}", found=shown, wanted=wanted)

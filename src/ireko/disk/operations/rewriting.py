@@ -1,0 +1,132 @@
+"""Putting a new file in the place of a layer."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ireko.disk.base import Allocation, Layer, LayerInfo, LayerWriter, NewLayer
+from ireko.disk.chain import Chain
+from ireko.disk.errors import DiskError, told
+from ireko.disk.files import DiskFile
+from ireko.disk.formats import create_layer, open_layer
+from ireko.disk.links import Folders, candidates
+from ireko.disk.seals import Seal, read_seal, seal_path, state_of, write_seal
+from ireko.disk.use import refuse_use
+from ireko.errors import Conflict, NotFound
+
+_SUFFIXES = {".vhdx", ".avhdx", ".vhd", ".avhd", ".qcow2"}
+
+
+def same_as(info: LayerInfo, *, any_sector: bool = False) -> NewLayer:
+    """A new layer like one that exists, with its identities.
+
+    `any_sector`: what it will hold may be other than whole blocks of the old one; for qcow2's overlays that makes a difference.
+    """
+    child = info.parent is not None
+    smaller = any_sector or "subclusters" in info.details
+    return NewLayer(
+        info.size,
+        Allocation.DIFFERENCING if child else info.allocation,
+        sector_size=info.sector_size,
+        physical_sector_size=info.physical_sector_size if info.format == "vhdx" else 0,
+        block_size=0 if child and info.format == "qcow2" and smaller else info.block_size,
+        parent=info.parent,
+        content_id=info.identity.content,
+        disk_id=info.identity.disk,
+    )
+
+
+def rewrite(
+    info: LayerInfo,
+    new: NewLayer,
+    fill: Callable[[LayerWriter], None],
+    *,
+    done_with: Layer | Chain,
+    seal: Seal | None = None,
+) -> None:
+    """Put a new file of the same format in a layer's place, with the same mode.
+
+    What the content came from is closed before: a file that is open can't be replaced on Windows. `seal` is what the layer is
+    sealed with, None for nothing. The old seal goes first: a layer without one is as good as it was, one with a wrong one is not.
+    Raises Conflict when a machine writes to the layer, at the start or at the end.
+    """
+    refuse_use(info.path)
+    with told(info.path):
+        mode = stat.S_IMODE(info.path.stat().st_mode)
+    with create_layer(info.path, new, format_name=info.format, replace=True) as writer:
+        fill(writer)
+        done_with.close()
+        refuse_use(info.path)
+        remove_seal(info.path)
+        if sys.platform == "win32":
+            info.path.chmod(stat.S_IWRITE)  # a read-only file can't be replaced there
+        writer.finish()
+    with told(info.path):
+        info.path.chmod(mode)
+    if seal:
+        with DiskFile(info.path) as file:
+            length, modified = state_of(file)
+        write_seal(info.path, replace(seal, length=length, modified=modified))
+
+
+def remove_seal(path: Path) -> None:
+    """Take a layer's seal away, when it has one."""
+    with told(seal_path(path)):
+        seal_path(path).unlink(missing_ok=True)
+
+
+def disks_in(folders: Sequence[Path]) -> Iterator[Path]:
+    """The disk files in and below some folders; raw ones are not known as such."""
+    for folder in folders:
+        for parent, _, names in os.walk(folder):
+            yield from (Path(parent) / name for name in sorted(names) if Path(name).suffix.lower() in _SUFFIXES)
+
+
+def children_of(parent: Path, folders: Sequence[Path]) -> list[Path]:
+    """The disks in some folders that name a disk as their parent. What is no readable disk has none."""
+    allowed = Folders(folders)
+    return [path for path in dict.fromkeys(disks_in(folders)) if _is_child(path, parent, allowed)]
+
+
+def _is_child(path: Path, parent: Path, folders: Folders) -> bool:
+    try:
+        with open_layer(path) as layer:
+            reference = layer.info.parent
+    except (DiskError, NotFound):
+        return False
+    if reference is None:
+        return False
+    return any(folders.allow(each) and _same(each, parent) for each in candidates(path, reference, folders))
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def refuse_children(path: Path, folders: Sequence[Path], *, but: Path | None = None) -> None:
+    """Raises Conflict when disks, other than one, stand on a disk."""
+    found = [each for each in children_of(path, folders) if but is None or not _same(each, but)]
+    if found:
+        names = ", ".join(f'"{each}"' for each in found)
+        raise Conflict(f'other disks stand on "{path}" and would break: {names}')
+
+
+def refuse_overwriting(target: Path, layers: Sequence[Layer]) -> None:
+    """Raises Conflict when a file can't be replaced by what is made from some layers: it is one of them, or sealed."""
+    if any(_same(target, layer.info.path) for layer in layers):
+        raise Conflict(f'the new disk is made from "{target}", so it can\'t take its place')
+    if target.exists() and read_seal(target):
+        raise Conflict(f'the disk "{target}" is sealed, so it stays', hint="give the new disk another name")
+
+
+def allowed_folders(path: Path, within: Sequence[Path]) -> tuple[Path, ...]:
+    """The folders that were given, or the disk's own."""
+    return tuple(within) or (path.absolute().parent,)

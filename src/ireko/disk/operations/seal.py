@@ -1,0 +1,45 @@
+"""A layer becomes read-only, and what it is gets written down."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from ireko.disk.base import Progress
+from ireko.disk.chain import chain_ids, open_chain
+from ireko.disk.delta import chain_id, diff_id
+from ireko.disk.errors import DiskDamaged, told
+from ireko.disk.seals import Seal, read_seal, seal_path, state_of, write_seal
+
+_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
+
+def seal(path: Path, *, within: Sequence[Path] = (), format_name: str = "", progress: Progress | None = None) -> Seal:
+    """Make a layer read-only and put its seal beside it. All of its data is read, and that of parents without a seal.
+
+    A layer that was sealed already is held to its seal, which is renewed: that is what to do after a copy that didn't keep times.
+    Raises DiskDamaged when its content is another than it was sealed with.
+    """
+    steps = progress or Progress()
+    with open_chain(path, within=within, format_name=format_name) as chain:
+        with told(path):
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_WRITE)
+        length, modified = state_of(chain.leaf.file)
+        below = chain_ids(chain.layers[1:], steps)[0][1] if chain.parent else ""
+        own = diff_id(chain.leaf, steps)
+        found = Seal(own, chain_id(below, own), below, length, modified)
+        if state_of(chain.leaf.file) != (length, modified):
+            wanted = "left alone while it was read"
+            raise DiskDamaged(path, "the file", found="being written to", wanted=wanted)
+    _compare(path, found)
+    write_seal(path, found)
+    return found
+
+
+def _compare(path: Path, found: Seal) -> None:
+    before = read_seal(path)
+    if before and before.chain_id != found.chain_id:
+        hint = f"delete {seal_path(path)} if it was changed on purpose and no disk stands on it"
+        wanted = f"{before.chain_id}, as when it was sealed"
+        raise DiskDamaged(path, "the content", found=found.chain_id, wanted=wanted, hint=hint)

@@ -1,0 +1,93 @@
+"""A file that appears whole under its name, or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from ireko.disk.copying import CopyQueue
+from ireko.disk.errors import file_error
+from ireko.disk.files import DiskFile
+
+
+class Output:
+    """A new file, written under another name in the same folder until `publish`.
+
+    Writers do all their writing through `file`. Raises the errors of `file_error`; AlreadyThere when `path` exists, at the start
+    and again at the end, unless `replace` is set.
+    """
+
+    def __init__(self, path: Path, *, replace: bool = False) -> None:
+        self.path = path
+        self._replace = replace
+        if not replace and os.path.lexists(path):
+            error = FileExistsError()
+            raise file_error(path, error) from error
+        self._partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        self.file = self._open()
+        CopyQueue(self.file)
+        self._open_still = True
+
+    def _open(self) -> DiskFile:
+        return DiskFile(self._partial, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+
+    def publish(self) -> None:
+        """Have the file on the disk, and give it its name."""
+        self.file.sync()
+        self._close()
+        try:
+            self._rename()
+            _sync_folder(self.path.parent)
+        except OSError as error:
+            self._partial.unlink(missing_ok=True)
+            raise file_error(self.path, error) from error
+
+    def discard(self) -> None:
+        """Leave nothing. May be repeated, and does nothing after `publish`."""
+        if self._open_still:
+            self._close()
+            self._partial.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        self._open_still = False
+        self.file.close()
+
+    def _rename(self) -> None:
+        if self._replace:
+            self._partial.replace(self.path)
+        elif sys.platform == "win32":
+            self._partial.rename(self.path)
+        else:
+            _rename_onto_nothing(self._partial, self.path)
+
+
+def _rename_onto_nothing(old: Path, new: Path) -> None:
+    """Rename, but never over a file that has come meanwhile."""
+    try:
+        os.link(old, new)
+    except FileExistsError:
+        raise
+    except OSError:  # the file system knows no hard links
+        if os.path.lexists(new):
+            raise FileExistsError from None
+        old.rename(new)
+    else:
+        old.unlink()
+
+
+if sys.platform != "win32":
+
+    def _sync_folder(folder: Path) -> None:
+        """Have a new name on the disk."""
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+else:
+
+    def _sync_folder(folder: Path) -> None:
+        """Windows has no way to wait for a folder."""

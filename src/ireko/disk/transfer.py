@@ -1,0 +1,100 @@
+"""Moving content from layers into a new one: by the kernel where it can, else by large reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ireko.disk.base import ExtentKind, LayerWriter, Progress
+from ireko.disk.view import NOBODY, ChainExtent, View
+from ireko.disk.zeros import UNIT, zero_runs
+
+_READ = 1 << 20
+_STEP = 32 << 20
+"""Bytes that the kernel copies between two looks at whether to stop."""
+
+
+def transfer(view: View, writer: LayerWriter, progress: Progress, *, fold: bool = False) -> None:
+    """Put what a view shows into a new layer; what is NOBODY's stays absent. The writer is not finished.
+
+    With `fold` all data is read, and what is zeros takes no room. Raises what the view and the writer raise, and Cancelled.
+    """
+    progress.begin(view.size)
+    mover = Mover(view, writer, progress, fold=fold)
+    for extent in view.extents():
+        mover.move(extent)
+
+
+class Mover:
+    """Puts extents of a view into a new layer, in order."""
+
+    def __init__(self, view: View, writer: LayerWriter, progress: Progress, *, fold: bool = False) -> None:
+        self._view = view
+        self._writer = writer
+        self._progress = progress
+        self._fold = fold
+        self._overlay = writer.new.parent is not None
+        self._buffer = bytearray(_READ)
+
+    def move(self, extent: ChainExtent) -> None:
+        """Put one there."""
+        if extent.kind is ExtentKind.ZERO:
+            if extent.layer != NOBODY:
+                self._zero(extent.offset, extent.length)
+            self._progress.advance(extent.length)
+        elif self._fold or extent.file_offset is None:
+            self._read(extent)
+        else:
+            self._copy(extent, extent.file_offset)
+
+    def _zero(self, offset: int, length: int) -> None:
+        if self._overlay and length:
+            self._writer.write_zero(offset, length)
+
+    def _copy(self, extent: ChainExtent, place: int) -> None:
+        """Have the kernel do it. Holes of the source's file are zeros."""
+        file = self._view.layers[extent.layer].file
+        shift, done = place - extent.offset, extent.offset
+        for start, end in self._ranges(extent, place):
+            self._zero(done, start - done)
+            for first in range(start, end, _STEP):
+                count = min(_STEP, end - first)
+                self._writer.copy_from(file, first + shift, first, count)
+                self._progress.advance(first + count - done)
+                done = first + count
+        self._zero(done, extent.end - done)
+        self._progress.advance(extent.end - done)
+
+    def _ranges(self, extent: ChainExtent, place: int) -> Iterator[tuple[int, int]]:
+        """Where the source's file holds data of an extent, in whole sectors of the disk."""
+        sector, shift, done = self._writer.new.sector_size, place - extent.offset, extent.offset
+        for start, end in self._view.layers[extent.layer].file.data_ranges(place, place + extent.length):
+            first = max(done, (start - shift) // sector * sector)
+            done = min(extent.end, -(-(end - shift) // sector) * sector)
+            if first < done:
+                yield first, done
+
+    def _read(self, extent: ChainExtent) -> None:
+        place, rest = extent.offset, extent
+        while place < extent.end:
+            stop = min(extent.end, (place // _READ + 1) * _READ)
+            count = stop - place
+            self._view.read_extent(rest, memoryview(self._buffer)[:count])
+            self._store(place, count)
+            self._progress.advance(count)
+            rest = rest.after(count)
+            place = stop
+
+    def _store(self, offset: int, count: int) -> None:
+        """Write what is in the buffer; zeros in whole units are not data."""
+        view = memoryview(self._buffer)
+        low = min(count, -offset % UNIT)
+        high = max(low, (offset + count) // UNIT * UNIT - offset)
+        if low:
+            self._writer.write_data(offset, view[:low])
+        for first, last, zero in zero_runs(self._buffer, low, high):
+            if zero:
+                self._zero(offset + first, last - first)
+            else:
+                self._writer.write_data(offset + first, view[first:last])
+        if high < count:
+            self._writer.write_data(offset + high, view[high:count])

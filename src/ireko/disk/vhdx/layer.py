@@ -1,0 +1,171 @@
+"""Reading a VHDX file."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+
+from ireko.disk.base import (
+    Allocation,
+    Extent,
+    ExtentKind,
+    Identity,
+    Layer,
+    LayerInfo,
+    Problem,
+    Progress,
+    clip,
+)
+from ireko.disk.bits import runs
+from ireko.disk.files import DiskFile
+from ireko.disk.tables import all_equal, all_following, stretches
+from ireko.disk.vhdx.check import check_structures
+from ireko.disk.vhdx.headers import KNOWN_REGIONS
+from ireko.disk.vhdx.opening import Structures, read_structures
+from ireko.disk.vhdx.structures import (
+    CREATOR_LENGTH,
+    HEADER_SECTION_LENGTH,
+    NIL,
+    OFFSET_MASK,
+    SIGNATURE,
+    STATE_MASK,
+    PayloadState,
+)
+
+_HIDING = (PayloadState.UNDEFINED, PayloadState.ZERO, PayloadState.UNMAPPED)
+
+
+def open_vhdx(file: DiskFile) -> VhdxLayer:
+    """Open a VHDX file. Raises DiskDamaged, DiskUnsupported."""
+    return VhdxLayer(read_structures(file))
+
+
+class VhdxLayer(Layer):
+    """A VHDX file, open for reading. A log that it has is replayed in memory; the file stays as it is."""
+
+    def __init__(self, structures: Structures) -> None:
+        super().__init__(structures.file, _describe(structures))
+        self._structures = structures
+        self._replayed = structures.replayed
+        self._bat = structures.bat
+        self._differencing = structures.metadata.parent is not None
+
+    @property
+    def locator(self) -> dict[str, str]:
+        """The parent locator's entries, as they stand in the file."""
+        return dict(self._structures.metadata.locator)
+
+    def check(self, progress: Progress) -> Iterator[Problem]:
+        """As promised: headers, region tables, every entry of the BAT, and that nothing overlaps."""
+        return check_structures(self._structures, progress)
+
+    def _extents(self, start: int, end: int) -> Iterator[Extent]:
+        if not self._replayed.changed:
+            return self._located(start, end)
+        return (piece for extent in self._located(start, end) for piece in self._split(extent))
+
+    def _located(self, start: int, end: int) -> Iterator[Extent]:
+        """The extents, with the place of data in the replayed file."""
+        size = self.info.block_size
+        for first, entries in self._bat.pieces(start // size, -(-end // size)):
+            for block, stretch in stretches(entries, first, size):
+                for extent in self._blocks(block, stretch, start, end):
+                    yield clip(extent, start, end)
+
+    def _blocks(self, first: int, entries: array[int], start: int, end: int) -> Iterator[Extent]:
+        size = self.info.block_size
+        state, count = entries[0] & STATE_MASK, len(entries)
+        if state <= PayloadState.UNMAPPED and all_equal(entries):
+            yield Extent(first * size, count * size, self._kind(state))
+        elif state == PayloadState.FULLY_PRESENT and all_following(entries, size):
+            self._offset(first + count - 1, entries[-1])
+            yield Extent(first * size, count * size, ExtentKind.DATA, self._offset(first, entries[0]))
+        else:
+            for block, entry in enumerate(entries, first):
+                state = entry & STATE_MASK
+                if state == PayloadState.FULLY_PRESENT:
+                    yield Extent(block * size, size, ExtentKind.DATA, self._offset(block, entry))
+                elif state <= PayloadState.UNMAPPED:
+                    yield Extent(block * size, size, self._kind(state))
+                else:
+                    yield from self._partial(block, entry, start, end)
+
+    def _kind(self, state: int) -> ExtentKind:
+        return ExtentKind.ZERO if state in _HIDING else ExtentKind.ABSENT
+
+    def _offset(self, block: int, entry: int) -> int:
+        """Where a block lies in the file. The last block of a file may be cut off where it was never written."""
+        offset = entry & OFFSET_MASK
+        if HEADER_SECTION_LENGTH <= offset < self._replayed.length:
+            return offset
+        index = self._bat.geometry.payload_index(block)
+        wanted = f"an offset in the file, from {HEADER_SECTION_LENGTH} to {self._replayed.length}"
+        raise self._bat.wrong(index, f"of block {block}", entry & STATE_MASK, offset, wanted)
+
+    def _partial(self, block: int, entry: int, start: int, end: int) -> Iterator[Extent]:
+        """The runs of a block that is partially present, between two offsets of the disk."""
+        if entry & STATE_MASK != PayloadState.PARTIALLY_PRESENT or not self._differencing:
+            index, wanted = self._bat.geometry.payload_index(block), "a state that this kind of disk may have"
+            raise self._bat.wrong(index, f"of block {block}", entry & STATE_MASK, entry & OFFSET_MASK, wanted)
+        offset = self._offset(block, entry)
+        sector, base = self.info.sector_size, block * self.info.block_size
+        low = max(0, start - base) // sector
+        high = -(-min(self.info.block_size, end - base) // sector)
+        for first, last, present in runs(self._bitmap(block, low, high), low % 8, low % 8 + high - low):
+            place = (low - low % 8 + first) * sector
+            length = (last - first) * sector
+            kind = ExtentKind.DATA if present else ExtentKind.ABSENT
+            yield Extent(base + place, length, kind, offset + place if present else None)
+
+    def _bitmap(self, block: int, low: int, high: int) -> bytes:
+        """The bytes of the sector bitmap that hold the bits `low` to `high` of a block."""
+        chunk, number = divmod(block, self._bat.geometry.chunk_ratio)
+        first = number * self.info.block_size // self.info.sector_size // 8 + low // 8
+        length = -(-high // 8) - low // 8
+        return self._replayed.read_exactly(self._bat.bitmap_offset(chunk) + first, length, "a sector bitmap")
+
+    def _split(self, extent: Extent) -> Iterator[Extent]:
+        """Take the file offset from what the log changes: there the file is not what it will be."""
+        if extent.file_offset is None:
+            yield extent
+            return
+        place = extent.file_offset
+        shift, end = extent.offset - place, place + extent.length
+        for start, stop in self._replayed.changes_in(place, end):
+            yield Extent(place + shift, start - place, ExtentKind.DATA, place)
+            yield Extent(start + shift, stop - start, ExtentKind.DATA)
+            place = stop
+        yield Extent(place + shift, end - place, ExtentKind.DATA, place)
+
+    def _read_encoded(self, offset: int, view: memoryview) -> None:
+        for extent in self._located(offset, offset + len(view)):
+            if extent.file_offset is not None:
+                piece = view[extent.offset - offset : extent.end - offset]
+                count = self._replayed.read_into(extent.file_offset, piece)
+                piece[count:] = bytes(len(piece) - count)
+
+
+def _describe(structures: Structures) -> LayerInfo:
+    metadata, header = structures.metadata, structures.header
+    allocation = Allocation.FIXED if metadata.fixed else Allocation.DYNAMIC
+    return LayerInfo(
+        path=structures.file.path,
+        format="vhdx",
+        allocation=Allocation.DIFFERENCING if metadata.parent else allocation,
+        size=metadata.size,
+        sector_size=metadata.sector_size,
+        physical_sector_size=metadata.physical_sector_size,
+        block_size=metadata.block_size,
+        identity=Identity(str(header.data_write_guid), str(metadata.disk_id)),
+        parent=metadata.parent,
+        dirty=header.log_guid != NIL,
+        details=_details(structures),
+    )
+
+
+def _details(structures: Structures) -> dict[str, str]:
+    creator = structures.file.read(len(SIGNATURE), CREATOR_LENGTH).decode("utf-16-le", errors="replace")
+    details = {"creator": creator.partition("\0")[0], "file write id": str(structures.header.file_write_guid)}
+    if unknown := [str(each.guid) for each in structures.regions if each.guid not in KNOWN_REGIONS]:
+        details["unknown regions"] = ", ".join(unknown)
+    return details

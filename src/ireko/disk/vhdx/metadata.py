@@ -1,0 +1,158 @@
+"""Reading the metadata region of a VHDX file (MS-VHDX 2.6)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from uuid import UUID
+
+from ireko.disk.base import ParentReference
+from ireko.disk.errors import DiskDamaged, DiskUnsupported
+from ireko.disk.vhdx.locator import reference, unpack_locator
+from ireko.disk.vhdx.log import ReplayedFile
+from ireko.disk.vhdx.structures import (
+    BLOCK_SIZE_MAXIMUM,
+    BLOCK_SIZE_MINIMUM,
+    FILE_PARAMETERS,
+    GEOMETRY,
+    HAS_PARENT,
+    INCOMPLETE_FILE,
+    ITEMS_MAXIMUM,
+    LABEL_STORAGE,
+    LEAVE_BLOCKS_ALLOCATED,
+    LOGICAL_SECTOR_SIZE,
+    MIB,
+    PARENT_LOCATOR,
+    PHYSICAL_SECTOR_SIZE,
+    SECTOR_SIZES,
+    SIZE_MAXIMUM,
+    VIRTUAL_DISK_ID,
+    VIRTUAL_DISK_SIZE,
+    MetadataEntry,
+    MetadataTable,
+    Region,
+)
+
+_NAMES = {
+    FILE_PARAMETERS: "the file parameters",
+    VIRTUAL_DISK_SIZE: "the virtual disk size",
+    VIRTUAL_DISK_ID: "the virtual disk id",
+    LOGICAL_SECTOR_SIZE: "the logical sector size",
+    PHYSICAL_SECTOR_SIZE: "the physical sector size",
+    PARENT_LOCATOR: "the parent locator",
+    # these say nothing about where data is
+    GEOMETRY: "the geometry",
+    LABEL_STORAGE: "the label storage",
+}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the items say. `locator` are the parent locator's entries as they stand, `items` all that the table lists."""
+
+    block_size: int
+    fixed: bool
+    size: int
+    disk_id: UUID
+    sector_size: int
+    physical_sector_size: int
+    parent: ParentReference | None
+    locator: dict[str, str]
+    items: list[MetadataEntry]
+
+
+class _Reader:
+    def __init__(self, file: ReplayedFile, region: Region) -> None:
+        self._file = file
+        self._region = region
+        self.items = self._table()
+        self._system = {each.item_id: each for each in self.items if not each.is_user}
+
+    def _table(self) -> list[MetadataEntry]:
+        offset = self._region.file_offset
+        data = self._file.read_exactly(offset, MetadataTable.HEAD_LENGTH, "the metadata table")
+        if not data.startswith(MetadataTable.SIGNATURE):
+            wanted = f"signed {MetadataTable.SIGNATURE!r}"
+            raise DiskDamaged(
+                self._file.path, "the metadata table", offset=offset, found=f"signed {data[:8]!r}", wanted=wanted
+            )
+        if (count := MetadataTable.count(data)) > ITEMS_MAXIMUM:
+            name = "the number of metadata items"
+            raise DiskDamaged(self._file.path, name, offset=offset, found=count, wanted="2047 or less")
+        length = MetadataTable.HEAD_LENGTH + count * MetadataTable.ENTRY_LENGTH
+        entries = MetadataTable.unpack(self._file.read_exactly(offset, length, "the metadata table"))
+        seen: set[tuple[UUID, bool]] = set()
+        for each in entries:
+            self._check_entry(each, seen)
+            seen.add((each.item_id, each.is_user))
+        return entries
+
+    def _check_entry(self, entry: MetadataEntry, seen: set[tuple[UUID, bool]]) -> None:
+        known = not entry.is_user and entry.item_id in _NAMES
+        name = _NAMES[entry.item_id] if known else f"the metadata item {entry.item_id}"
+        if entry.item_id == INCOMPLETE_FILE and not entry.is_user:
+            raise DiskDamaged(self._file.path, "the file", found="marked as not finished", wanted="made to the end")
+        if not known and entry.is_required:
+            raise DiskUnsupported(self._file.path, name, found="required", wanted="one that is known here")
+        if (entry.item_id, entry.is_user) in seen:
+            raise DiskDamaged(self._file.path, name, found="listed twice", wanted="listed once")
+        end = entry.offset + entry.length
+        if entry.length and (entry.offset < MetadataTable.LENGTH or end > self._region.length or entry.length > MIB):
+            found = f"{entry.length} bytes at {entry.offset} of the metadata region"
+            wanted = "1 MiB or less, between its table and its end"
+            raise DiskDamaged(self._file.path, name, found=found, wanted=wanted)
+
+    def item(self, item_id: UUID, length: int = 0) -> bytes:
+        name = _NAMES[item_id]
+        entry = self._system.get(item_id)
+        if entry is None:
+            raise DiskDamaged(self._file.path, name, found="missing", wanted="in the metadata table")
+        offset = self._region.file_offset + entry.offset
+        if length and entry.length != length:
+            found = f"{entry.length} bytes long"
+            raise DiskDamaged(self._file.path, name, offset=offset, found=found, wanted=f"{length} bytes long")
+        return self._file.read_exactly(offset, entry.length, name)
+
+    def number(self, item_id: UUID, length: int) -> int:
+        return int.from_bytes(self.item(item_id, length), "little")
+
+    def wrong(self, item_id: UUID, found: object, wanted: object) -> DiskDamaged:
+        entry = self._system[item_id]
+        offset = self._region.file_offset + entry.offset
+        return DiskDamaged(self._file.path, _NAMES[item_id], offset=offset, found=found, wanted=wanted)
+
+    def locator(self) -> tuple[dict[str, str], ParentReference]:
+        data = self.item(PARENT_LOCATOR)
+        try:
+            entries = unpack_locator(data)
+            return entries, reference(entries)
+        except ValueError as error:
+            found, _, wanted = str(error).partition(", it must be ")
+            raise self.wrong(PARENT_LOCATOR, found, wanted) from error
+
+
+def read_metadata(file: ReplayedFile, region: Region) -> Metadata:
+    """All that is known of the disk. Raises DiskDamaged, DiskUnsupported."""
+    reader = _Reader(file, region)
+    block_size, flags = struct.unpack("<II", reader.item(FILE_PARAMETERS, 8))
+    if block_size & (block_size - 1) or not BLOCK_SIZE_MINIMUM <= block_size <= BLOCK_SIZE_MAXIMUM:
+        raise reader.wrong(FILE_PARAMETERS, f"a block size of {block_size}", "a power of two from 1 to 256 MiB")
+    sizes = [reader.number(each, 4) for each in (LOGICAL_SECTOR_SIZE, PHYSICAL_SECTOR_SIZE)]
+    for item_id, found in zip((LOGICAL_SECTOR_SIZE, PHYSICAL_SECTOR_SIZE), sizes, strict=True):
+        if found not in SECTOR_SIZES:
+            raise reader.wrong(item_id, found, "512 or 4096")
+    size = reader.number(VIRTUAL_DISK_SIZE, 8)
+    if size % sizes[0] or not 0 < size <= SIZE_MAXIMUM:
+        raise reader.wrong(VIRTUAL_DISK_SIZE, size, f"a multiple of {sizes[0]} above 0 and up to 64 TiB")
+    locator, parent = reader.locator() if flags & HAS_PARENT else ({}, None)
+    return Metadata(
+        block_size=block_size,
+        fixed=bool(flags & LEAVE_BLOCKS_ALLOCATED),
+        size=size,
+        disk_id=UUID(bytes_le=reader.item(VIRTUAL_DISK_ID, 16)),
+        sector_size=sizes[0],
+        physical_sector_size=sizes[1],
+        parent=parent,
+        locator=locator,
+        items=reader.items,
+    )

@@ -1,0 +1,64 @@
+"""Copies between files: whole, in any order, and with their errors told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ireko.disk.copying import CopyQueue, copy_range
+from ireko.disk.files import DiskFile
+from ireko.errors import IrekoError
+
+MIB = 1 << 20
+
+
+def files(folder: Path, length: int) -> tuple[DiskFile, DiskFile, bytes]:
+    content = os.urandom(length)
+    (folder / "source").write_bytes(content)
+    return DiskFile(folder / "source"), DiskFile(folder / "target", os.O_RDWR | os.O_CREAT), content
+
+
+@pytest.mark.parametrize("piece", [700, 70_000, 9 * MIB])
+def test_a_queue_copies_everything(tmp_path: Path, piece: int) -> None:
+    source, target, content = files(tmp_path, min(20 * MIB, piece * 900))
+    CopyQueue(target)
+    with source, target:
+        for place in range(0, len(content), piece):
+            copy_range(source, place, target, place, min(piece, len(content) - place))
+        target.sync()
+    assert (tmp_path / "target").read_bytes() == content
+
+
+def test_a_source_that_is_closed_is_copied_before(tmp_path: Path) -> None:
+    source, target, content = files(tmp_path, 6 * MIB)
+    CopyQueue(target)
+    copy_range(source, 0, target, 0, 5 * MIB)
+    copy_range(source, 5 * MIB, target, 5 * MIB, MIB)
+    source.close()
+    target.sync()
+    assert target.read(0, 6 * MIB) == content
+    target.close()
+    assert not target.copies or not source.copies
+
+
+def test_a_failure_is_told_later_but_told(tmp_path: Path) -> None:
+    source, writable, _ = files(tmp_path, 6 * MIB)
+    writable.close()
+    target = DiskFile(tmp_path / "target")  # it can't be written to
+    CopyQueue(target)
+    with source, target:
+        copy_range(source, 0, target, 0, 6 * MIB)
+        with pytest.raises(IrekoError, match="target"):
+            target.sync()
+
+
+def test_a_target_that_is_given_up_is_closed_at_once(tmp_path: Path) -> None:
+    source, target, _ = files(tmp_path, 20 * MIB)
+    CopyQueue(target)
+    for place in range(0, 20 * MIB, MIB):
+        copy_range(source, place, target, place, MIB)
+    target.close()
+    source.close()
+    assert not source.copies
