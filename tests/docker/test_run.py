@@ -72,7 +72,7 @@ def test_ports(docker: Docker, name: str) -> None:
     assert docker.out("port", name, "80") == f"127.0.0.1:{free}\n"
     assert re.fullmatch(r"0\.0\.0\.0:\d+\n", docker.out("port", name, "53/udp"))
     assert f"127.0.0.1:{free}->80/tcp" in docker.out("ps", "--filter", f"name={name}", "--format", "{{.Ports}}")
-    assert "No public port '81'" in docker.refused("port", name, "81")
+    assert "No public port '81" in docker.refused("port", name, "81")
 
 
 def test_a_port_that_is_taken(docker: Docker, name: str) -> None:

@@ -153,7 +153,9 @@ class World:
         task, death = asyncio.create_task(work), asyncio.create_task(self.fate.dead.wait())
         await asyncio.wait([task, death], return_when=asyncio.FIRST_COMPLETED)
         died = self.fate.dead.is_set()
-        await _end([task, death] if died else [death])
+        if died:
+            await _end([task])
+        death.cancel()
         if not died:
             task.result()
         return not died
@@ -259,14 +261,20 @@ def names(folder: Path) -> set[str]:
 
 
 async def _end(tasks: list[asyncio.Task[Any]]) -> None:
-    """End tasks that may wait for what never comes, in handlers too."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
+    """End tasks that may wait for what never comes, in handlers too; and what they began, which a group asks only once."""
+    while any(not task.done() for task in tasks):
+        for task in {*tasks, *filter(_is_begun_by_a_verb, asyncio.all_tasks())}:
             task.cancel()
         await asyncio.sleep(0)
     for task in tasks:
         if not task.cancelled():
             task.exception()
+
+
+def _is_begun_by_a_verb(task: asyncio.Task[Any]) -> bool:
+    """The toy host's machines run in the same loop, and outlive the daemon."""
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and (code.co_qualname == "User.work" or "engine" in Path(code.co_filename).parts)
 
 
 Verb = Callable[[World], Awaitable[object]]

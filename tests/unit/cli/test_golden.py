@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -30,6 +31,15 @@ OURS_ALONE = {
 }
 
 
+def docker_is_recent() -> bool:
+    """Whether docker prints what is recorded here: version 23 changed the words of several lists."""
+    if (program := shutil.which("docker")) is None:
+        return False
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"version (\d+)", said)
+    return found is not None and int(found[1]) >= 23
+
+
 def read(case: str) -> tuple[list[str], str]:
     command, _, output = (GOLDEN / f"{case}.txt").read_bytes().decode().partition("\n")
     return shlex.split(command.removeprefix("$ ireko ")), output
@@ -49,6 +59,7 @@ def test_output_is_the_recorded_one(case: str, cli) -> None:
 
 @pytest.mark.docker
 @pytest.mark.skipif(shutil.which("docker") is None, reason="needs the docker client")
+@pytest.mark.skipif(not docker_is_recent(), reason="an older docker client prints some lists in other words")
 @pytest.mark.parametrize("case", [case for case in CASES if case not in OURS_ALONE])
 def test_docker_prints_the_same(case: str, recorded_daemon: str, cli_now) -> None:
     argv, _ = read(case)
