@@ -13,8 +13,10 @@ python_packages=(python3-venv)
 host_packages=(
   "${python_packages[@]}"
   qemu-system-x86 qemu-utils seabios ovmf
-  mmdebstrap fakeroot fakechroot e2fsprogs dosfstools mtools fdisk
+  mmdebstrap fakeroot fakechroot e2fsprogs mtools
 )
+# what else looks at what was made, in tests
+witness_packages=(fdisk p7zip-full)
 
 say() { printf '== %s\n' "$*" >&2; }
 
