@@ -156,6 +156,7 @@ class World:
         if died:
             await _end([task])
         death.cancel()
+        await asyncio.wait([death])
         if not died:
             task.result()
         return not died
