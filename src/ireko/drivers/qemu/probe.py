@@ -11,8 +11,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
+from ireko.drivers.qemu.memory import Memory, boot_id
 from ireko.errors import ProgramFailed, TimedOut
 from ireko.host import process
 
@@ -36,21 +35,10 @@ class Accelerator:
     hint: str = ""
 
 
-@dataclass(frozen=True)
-class _Memory:
-    host: str
-    accelerator: Accelerator
-
-
 async def choose(program: str, version: str, *, state: Path) -> Accelerator:
     """The best accelerator that works; remembered in the folder `state`."""
-    host = _fingerprint(version)
-    path = state / _MEMORY_NAME
-    if (remembered := _recall(path)) is not None and remembered.host == host:
-        return remembered.accelerator
-    chosen = await _try_all(program, state)
-    path.write_bytes(msgspec.json.encode(_Memory(host, chosen)))
-    return chosen
+    memory = Memory(state / _MEMORY_NAME, Accelerator)
+    return await memory.recall(_fingerprint(version), lambda: _try_all(program, state))
 
 
 def _fingerprint(version: str) -> str:
@@ -58,25 +46,10 @@ def _fingerprint(version: str) -> str:
     return "|".join((version, platform.release(), boot_id(), _device_state(), str(os.geteuid())))
 
 
-def boot_id() -> str:
-    """What the kernel calls this boot of the host; "" where it can't be asked."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
 def _device_state() -> str:
     if not _DEVICE.exists():
         return "missing"
     return "allowed" if os.access(_DEVICE, os.R_OK | os.W_OK) else "denied"
-
-
-def _recall(path: Path) -> _Memory | None:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Memory)
-    except (OSError, msgspec.MsgspecError):
-        return None
 
 
 async def _try_all(program: str, state: Path) -> Accelerator:

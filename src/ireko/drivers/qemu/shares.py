@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from ireko.drivers.base import Share
 from ireko.drivers.qemu import files
-from ireko.drivers.qemu.probe import boot_id
+from ireko.drivers.qemu.memory import Memory, boot_id
 from ireko.drivers.qemu.process import Process, start_apart
 from ireko.errors import IrekoError
 from ireko.host import process
@@ -32,12 +30,6 @@ class Sharing:
     program: str
     reason: str = ""
     hint: str = ""
-
-
-@dataclass(frozen=True)
-class _Memory:
-    host: str
-    sharing: Sharing
 
 
 def start(share: Share, directory: Path, program: str) -> Process:
@@ -66,18 +58,8 @@ async def end(servers: Sequence[Process]) -> None:
 
 async def choose(program: str, version: str, *, state: Path) -> Sharing:
     """What `probe` finds; remembered in the folder `state` for as long as the programs and the host stay the same."""
-    server = _find()
-    host = f"{version}|{server}|{boot_id()}|{os.geteuid()}"
-    path = state / _MEMORY_NAME
-    try:
-        remembered = msgspec.json.decode(path.read_bytes(), type=_Memory)
-    except (OSError, msgspec.MsgspecError):
-        remembered = None
-    if remembered is not None and remembered.host == host:
-        return remembered.sharing
-    found = await probe(program)
-    path.write_bytes(msgspec.json.encode(_Memory(host, found)))
-    return found
+    host = f"{version}|{_find()}|{boot_id()}|{os.geteuid()}"
+    return await Memory(state / _MEMORY_NAME, Sharing).recall(host, lambda: probe(program))
 
 
 async def probe(program: str) -> Sharing:
