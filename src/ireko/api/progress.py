@@ -1,11 +1,11 @@
-"""An image that is being made, told line by line as `docker pull` tells it."""
+"""Work that takes its time, told line by line as `docker pull` tells it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -15,15 +15,21 @@ from ireko.api.status import http_status
 from ireko.errors import IrekoError
 from ireko.model.image import Image
 from ireko.model.names import Reference, short
+from ireko.model.recipe import Progress
 
 Line = dict[str, Any]
+Result = TypeVar("Result")
 
 
 class Latest:
-    """The newest progress: a slow client misses steps in between, and nothing piles up."""
+    """The newest progress: a slow client misses steps in between, and nothing piles up.
 
-    def __init__(self, recipe: str) -> None:
-        self._recipe = recipe
+    `subject` is what each line is about. What is counted are `units`; bytes, as clients take them, when that is "".
+    """
+
+    def __init__(self, subject: str, *, units: str = "") -> None:
+        self._subject = subject
+        self._units = units
         self._line: Line | None = None
         self._changed = asyncio.Event()
 
@@ -31,12 +37,12 @@ class Latest:
         """Called by the engine."""
         counts = (("current", done), ("total", total))
         detail: dict[str, object] = {name: value for name, value in counts if value is not None}
-        if detail:
-            detail["units"] = "steps"  # without it, clients take these for bytes
-        self._line = {"status": step, "progressDetail": detail, "id": self._recipe}
+        if detail and self._units:
+            detail["units"] = self._units
+        self._line = {"status": step, "progressDetail": detail, "id": self._subject}
         self._changed.set()
 
-    async def lines_until(self, task: asyncio.Task[Image]) -> AsyncIterator[Line]:
+    async def lines_until(self, task: asyncio.Task[Any]) -> AsyncIterator[Line]:
         """Progress as it comes, until the task is done."""
         task.add_done_callback(lambda _: self._changed.set())
         while True:
@@ -49,6 +55,34 @@ class Latest:
                 return
 
 
+async def told(
+    call: Call,
+    latest: Latest,
+    work: Callable[[Progress], Coroutine[Any, Any, Result]],
+    last: Callable[[Result], Sequence[Line]],
+    *,
+    first: Sequence[Line] = (),
+) -> web.StreamResponse:
+    """Do the work and tell of it; `first` and `last` are the lines around its progress. A failure is the last line.
+
+    What a client left behind is not done to its end.
+    """
+    task = asyncio.create_task(work(latest))
+    try:
+        answer = await Outflow.begin(call.request)
+        for line in first:
+            await answer.send_json(line)
+        async for line in latest.lines_until(task):
+            await answer.send_json(line)
+        for line in _last_lines(task, last):
+            await answer.send_json(line)
+        return await answer.end()
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, IrekoError):
+            await task
+
+
 async def make(
     call: Call,
     recipe: str,
@@ -57,32 +91,26 @@ async def make(
     source: str | None = None,
     reference: Reference | None = None,
 ) -> web.StreamResponse:
-    """Make the image; a failure is the last line. With `pulled`, `docker pull` of this name is what is answered.
+    """Make an image with a recipe. With `pulled`, `docker pull` of this name is what is answered."""
+    images = call.engine.images
+    return await told(
+        call,
+        Latest(recipe, units="steps"),
+        lambda progress: images.make(recipe, source=source, reference=reference, progress=progress),
+        lambda image: image_lines(image, f"Status: Made image for {pulled}" if pulled else "made"),
+        first=[{"status": f"Making {pulled} with the recipe {recipe}", "id": pulled.tag}] if pulled else (),
+    )
 
-    What a client left behind is not made to its end.
-    """
-    latest = Latest(recipe)
-    making = asyncio.create_task(call.engine.images.make(recipe, source=source, reference=reference, progress=latest))
+
+def image_lines(image: Image, done: str) -> list[Line]:
+    """The last lines about an image: what was done, and its id for programs."""
+    status = done if done.startswith("Status:") else f"{done} {short(image.id)}"
+    return [{"status": status}, {"aux": {"ID": image.id}}]
+
+
+def _last_lines(task: asyncio.Task[Result], last: Callable[[Result], Sequence[Line]]) -> Sequence[Line]:
     try:
-        answer = await Outflow.begin(call.request)
-        if pulled:
-            await answer.send_json({"status": f"Making {pulled} with the recipe {recipe}", "id": pulled.tag})
-        async for line in latest.lines_until(making):
-            await answer.send_json(line)
-        for line in _last_lines(making, pulled):
-            await answer.send_json(line)
-        return await answer.end()
-    finally:
-        making.cancel()
-        with contextlib.suppress(asyncio.CancelledError, IrekoError):
-            await making
-
-
-def _last_lines(making: asyncio.Task[Image], pulled: Reference | None) -> list[Line]:
-    try:
-        image = making.result()
+        return last(task.result())
     except IrekoError as error:
         detail = {"code": http_status(error), "message": error.message}
         return [{"errorDetail": detail, "error": error.message, **({"hint": error.hint} if error.hint else {})}]
-    made = f"Status: Made image for {pulled}" if pulled else f"made {short(image.id)}"
-    return [{"status": made}, {"aux": {"ID": image.id}}]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ireko.model.container import PortMapping
+from ireko.model.image import Hardware
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ class MachineSpec:
 
     `directory` is the container's own: the driver keeps sockets, logs and whatever it needs to find the machine there, and
     `find` gets nothing else. The engine has written the keys of the guest channel there (`guest.identity`).
-    `kernel` and `initrd` None mean that firmware boots the root disk. `memory` is in bytes.
+    `kernel` and `initrd` None mean that firmware boots the root disk: a BIOS for `generation` 1, UEFI for 2. `memory` is in
+    bytes.
     """
 
     id: str
@@ -120,6 +122,56 @@ class MachineSpec:
     shares: tuple[Share, ...] = ()
     network: bool = True
     mac: str = ""
+    generation: int = 2
+    hardware: Hardware = Hardware.VIRTUAL
+
+
+@dataclass(frozen=True)
+class StandaloneSpec:
+    """A machine that is to run without ireko, from a folder that has all it needs.
+
+    `disk`, `kernel`, `initrd` and `seed` are names of files in that folder; without a kernel firmware boots the disk, as in
+    MachineSpec. With one, the seed has the command that runs, on a terminal (Stdio.TTY). `memory` is in bytes; `ports` have
+    their host ports.
+    """
+
+    name: str
+    disk: str
+    format: str
+    cpus: float
+    memory: int
+    generation: int = 2
+    hardware: Hardware = Hardware.VIRTUAL
+    kernel: str = ""
+    initrd: str = ""
+    append: str = ""
+    seed: str = ""
+    ports: tuple[PortMapping, ...] = ()
+    mac: str = ""
+
+
+@dataclass(frozen=True)
+class ExistingDisk:
+    """A disk of a machine that is not ours. `format` "" is to be found by looking."""
+
+    path: Path
+    format: str = ""
+
+
+@dataclass(frozen=True)
+class ExistingMachine:
+    """A machine that the hypervisor knows, or that files of its own describe.
+
+    `disks` are those with content, the one that it boots from first. `memory` is in bytes.
+    """
+
+    name: str
+    disks: tuple[ExistingDisk, ...]
+    cpus: float
+    memory: int
+    generation: int
+    hardware: Hardware
+    running: bool
 
 
 class MachineState(enum.Enum):
@@ -382,6 +434,28 @@ class Driver(Protocol):
 
     async def last_end(self, directory: Path) -> Ended:
         """How the machine of this directory ended, when nobody watched."""
+
+    async def write_standalone(self, spec: StandaloneSpec, folder: Path) -> tuple[Path, ...]:
+        """Write into a folder what runs its disk without ireko, and says how: the files that were written.
+
+        Raises Unsupported for what can't be had on this host, AlreadyThere, NoSpace, Denied.
+        """
+
+    async def check_register(self, name: str) -> None:
+        """Whether `register` can be asked for. Raises Unavailable, ProgramMissing, AlreadyThere for a name that is taken."""
+
+    async def register(self, spec: StandaloneSpec, folder: Path) -> None:
+        """Have the hypervisor know the machine of a folder that `write_standalone` has filled, under the spec's name.
+
+        Raises what `check_register` raises, ProgramFailed.
+        """
+
+    async def existing(self, written: str) -> ExistingMachine | None:
+        """A machine that is not ours: by the name that the hypervisor knows it by, or by the path of what describes it.
+
+        None when there is no such machine. Raises Damaged for a description that can't be read, Unsupported for a machine
+        whose disks can't be told.
+        """
 
     async def format_volume(self, path: Path, capacity: int) -> None:
         """Make a data disk with an empty ext4 file system that guests can mount; its format is "raw" or the native one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -93,7 +94,10 @@ class Tasks:
 
 @dataclass(frozen=True)
 class Context:
-    """Handed to every part. `locks` is keyed by container id; who changes a container holds its lock."""
+    """Handed to every part. `locks` is keyed by container id; who changes a container holds its lock.
+
+    `held` counts who is at work on layers that must not go meanwhile: see `layers.holding`.
+    """
 
     paths: Paths
     database: Database
@@ -102,6 +106,7 @@ class Context:
     files: Files = field(default_factory=Files)
     locks: Locks = field(default_factory=Locks)
     tasks: Tasks = field(default_factory=Tasks)
+    held: Counter[str] = field(default_factory=Counter)
 
     def update(self, container_id: str, **changes: Any) -> Container:
         """Write a container's record anew with these fields changed, and return it."""

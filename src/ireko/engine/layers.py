@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from ireko.engine import machines
 from ireko.engine.context import Context, now
+from ireko.errors import IrekoError
 from ireko.host import files
 from ireko.model.image import Layer
 from ireko.store.database import Change
@@ -43,7 +45,23 @@ def unused(context: Context, *, without: str = "") -> list[Layer]:
     for container in database.containers.values():
         if container.id != without and container.parent not in used:
             used.update(layer.id for layer in machines.chain(context, container.parent))
+    for held in context.held:
+        used.update(layer.id for layer in machines.chain(context, held))
     return [layer for layer in database.layers.values() if layer.id not in used]
+
+
+@contextlib.asynccontextmanager
+async def holding(context: Context, *layer_ids: str) -> AsyncIterator[None]:
+    """Keep layers and all below them while they are worked on; what nobody needs any more afterwards goes then."""
+    context.held.update(layer_ids)
+    try:
+        yield
+    finally:
+        context.held.subtract(layer_ids)
+        for each in [layer_id for layer_id, users in context.held.items() if users <= 0]:
+            del context.held[each]
+        with contextlib.suppress(IrekoError):  # the next daemon tries again
+            await collect(context)
 
 
 def forget(change: Change, gone: Iterable[Layer]) -> None:

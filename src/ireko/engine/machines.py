@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ireko.drivers.base import Disk, MachineSpec, Share, Stdio
-from ireko.engine import mounts, specs
+from ireko.engine import linked, mounts, specs
 from ireko.engine.context import Context
 from ireko.errors import Damaged, Unsupported
 from ireko.guest.identity import Identity
@@ -33,7 +33,10 @@ def chain(context: Context, layer_id: str | None) -> Iterator[Layer]:
 
 
 def check_chain(context: Context, layer_id: str) -> None:
-    """Raises Damaged, with the layer's name and the remedy, when a parent is missing, not what it was, or writable."""
+    """Raises Damaged, with the layer's name and the remedy, when a parent is missing, not what it was, or writable.
+
+    Conflict when somebody else's disk that it is linked to is in use.
+    """
     for layer in chain(context, layer_id):
         path = context.paths.layer_disk(layer.id)
         noun = f'the layer "{short(layer.id)}" of {_images_on(context, layer.id)}'
@@ -51,6 +54,8 @@ def check_chain(context: Context, layer_id: str) -> None:
                 hint=f'something wrote to "{path}": put it back from a backup, or make the image anew',
             )
         _check_read_only(path, noun)
+        for each in layer.linked:
+            linked.check(each, noun)
 
 
 def _check_read_only(path: Path, noun: str) -> None:
@@ -156,6 +161,8 @@ def prepare(context: Context, container: Container, image: Image) -> MachineSpec
         shares=tuple(Share(f"fs-{n}", Path(m.source), m.read_only) for n, m in shares),
         network=container.spec.network != "none",
         mac=mac(container.id),
+        generation=image.config.generation,
+        hardware=image.config.hardware,
     )
 
 

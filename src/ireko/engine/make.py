@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from ireko.engine import layers
+from ireko.engine import layers, storing
 from ireko.engine.context import Context, now, to_its_end
 from ireko.errors import NotFound
 from ireko.model.image import Boot, History, Image, Layer, with_id
@@ -80,11 +79,10 @@ class Maker:
             step = History(layer.created, f"recipe {name}", "", layer.size)
             image = with_id(Image(id="", layers=(layer_id,), config=config, created=layer.created, history=(step,)))
             references = (reference,) if reference else built.references
-            self._record(layer, image, references, half=half, boot=boot)
+            storing.record(self._context, [(layer, half)], image, references, boot=boot)
         except BaseException:
             self._context.files.remove_tree(half)
             raise
-        self._context.events.publish("image", "create", image.id, {"name": str(references[0])})
         return image
 
     def _prepare(self, built: Built, half: Path) -> tuple[Layer, Path | None]:
@@ -96,40 +94,4 @@ class Maker:
         files.sync_tree(half)
         if built.kernel is None or built.initrd is None:
             return layer, None
-        boot = built.kernel.parent / _boot_id(built.kernel, built.initrd)
-        files.make_folder(boot)
-        for path, name in ((built.kernel, "kernel"), (built.initrd, "initrd")):
-            files.move(path, boot / name)
-            files.set_mode(boot / name, layers.SEALED)
-        files.sync_tree(boot)
-        return layer, boot
-
-    def _record(
-        self, layer: Layer, image: Image, references: tuple[Reference, ...], *, half: Path, boot: Path | None
-    ) -> None:
-        """Put everything in its place. Nothing is awaited, so that nobody finds it there before an image needs it."""
-        files, paths, database = self._context.files, self._context.paths, self._context.database
-        place = paths.layer(layer.id)
-        try:
-            if boot is not None and not (paths.boot / boot.name).exists():
-                files.move(boot, paths.boot / boot.name)
-            files.move(half, place)
-            with database.change() as change:
-                change.put_layer(layer)
-                change.put_image(image)
-                for each in references:
-                    change.tag(each, image.id)
-        except BaseException:
-            files.remove_tree(place)
-            for unused in layers.unused_boots(self._context):
-                files.remove_tree(unused)
-            raise
-
-
-def _boot_id(kernel: Path, initrd: Path) -> str:
-    """Images of one recipe share their kernel and initrd, so they are named by what they hold."""
-    digest = hashlib.sha256()
-    for path in (kernel, initrd):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+        return layer, storing.prepare_boot(self._context, built.kernel, built.initrd)

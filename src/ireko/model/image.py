@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,11 +14,22 @@ MIB = 1 << 20
 
 
 @dataclass(frozen=True)
+class LinkedFile:
+    """A disk file of somebody else's that a layer stands on. `identity` is as in `Layer`: it must not change."""
+
+    path: str
+    format: str
+    identity: str
+
+
+@dataclass(frozen=True)
 class Layer:
     """One immutable virtual disk file.
 
     `identity` is what the driver says identifies the file's content to its children (`drivers.base.Disks.identify`): it is
     compared before each start. `capacity` is the virtual size in bytes, `size` the bytes this layer's file takes.
+    `chain_id` is that of `ireko.disk.delta`, "" while nobody has computed it. `origin` tells a disk file that was imported
+    again, "" for what was made here. A layer with `linked` files is empty itself: it shows what they hold, the newest first.
     """
 
     id: str
@@ -27,6 +39,18 @@ class Layer:
     size: int
     identity: str
     created: datetime
+    chain_id: str = ""
+    origin: str = ""
+    linked: tuple[LinkedFile, ...] = ()
+
+
+class Hardware(enum.Enum):
+    """What devices a guest's system has drivers for."""
+
+    VIRTUAL = "virtual"
+    """The hypervisor's own: the quickest."""
+    COMMON = "common"
+    """Those of a real computer, which any system knows."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +66,8 @@ class ImageConfig:
     """What a container inherits from its image; the names are docker's where docker has them.
 
     `init` is the image's own first process: a container without a command runs it (the system way); an image without one
-    always needs a command. `memory` is in bytes, `stop_timeout` in seconds. `boot` None means firmware boots the disk.
+    always needs a command. `memory` is in bytes, `stop_timeout` in seconds. `boot` None means firmware boots the disk: a BIOS
+    for `generation` 1, UEFI for 2.
     """
 
     os: str = "linux"
@@ -63,6 +88,7 @@ class ImageConfig:
     cpus: float = 1
     memory: int = 256 * MIB
     licence: str = ""
+    hardware: Hardware = Hardware.VIRTUAL
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,48 @@
+"""Disk files of somebody else's that layers stand on: read, never written, and held to what they were."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ireko.disk.use import refuse_use
+from ireko.errors import Conflict, Damaged
+from ireko.model.image import LinkedFile
+
+_HEAD = 64 << 10
+_DIGEST_LENGTH = 32
+
+
+def identify(path: Path) -> str:
+    """What tells that a file was changed, without reading it: its beginning, its length, the time of its last write.
+
+    Raises Damaged when it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(_HEAD))
+        status = path.stat()
+    except OSError as error:
+        raise Damaged(f'the linked disk "{path}" can\'t be read: {error.strerror or error}') from error
+    digest.update(f"|{status.st_size}|{status.st_mtime_ns}".encode())
+    return digest.hexdigest()[:_DIGEST_LENGTH]
+
+
+def check(linked: LinkedFile, noun: str) -> None:
+    """Raises Damaged when a file is not what it was when it was linked, Conflict when a machine writes to it."""
+    path = Path(linked.path)
+    try:
+        found = identify(path)
+    except Damaged as error:
+        hint = f'put "{path}" back where it was'
+        raise Damaged(f"{noun} can't be used: {error.message}", hint=hint) from error
+    if found != linked.identity:
+        raise Damaged(
+            f'{noun} stands on "{path}", which was changed since it was linked: its identity is "{found}", it was '
+            f'"{linked.identity}"',
+            hint="adopt the machine anew, by copy if it is to go on changing",
+        )
+    try:
+        refuse_use(path)
+    except Conflict as error:
+        raise Conflict(f"{noun} can't be used now: {error.message}", hint=error.hint) from error

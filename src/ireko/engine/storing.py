@@ -1,0 +1,69 @@
+"""New images get their place: files first, then the records, or nothing at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from ireko.engine import layers
+from ireko.engine.context import Context
+from ireko.model.image import Image, Layer
+from ireko.model.names import Reference
+
+
+def prepare_boot(context: Context, kernel: Path, initrd: Path) -> Path:
+    """A folder beside the kernel, with both files and under the name that it will have; they are moved there.
+
+    Images of one recipe share their kernel and initrd, so they are named by what they hold.
+    """
+    folder = kernel.parent / _boot_id(kernel, initrd)
+    context.files.make_folder(folder)
+    for path, name in ((kernel, "kernel"), (initrd, "initrd")):
+        context.files.move(path, folder / name)
+        context.files.set_mode(folder / name, layers.SEALED)
+    context.files.sync_tree(folder)
+    return folder
+
+
+def record(
+    context: Context,
+    fresh: Sequence[tuple[Layer, Path]],
+    image: Image,
+    references: Sequence[Reference],
+    *,
+    boot: Path | None = None,
+) -> None:
+    """Put everything in its place: new layers, each with its folder, the lowest first; a folder of `prepare_boot`; the image.
+
+    Nothing is awaited, so that nobody finds the files before an image needs them. The folders have been synced. When it fails
+    they are gone, and nothing was recorded.
+    """
+    files, paths, database = context.files, context.paths, context.database
+    try:
+        if boot is not None and not (paths.boot / boot.name).exists():
+            files.move(boot, paths.boot / boot.name)
+        for layer, folder in fresh:
+            files.move(folder, paths.layer(layer.id))
+        with database.change() as change:
+            for layer, _ in fresh:
+                change.put_layer(layer)
+            change.put_image(image)
+            for each in references:
+                change.tag(each, image.id)
+    except BaseException:
+        for layer, _ in fresh:
+            files.remove_tree(paths.layer(layer.id))
+        for unused in layers.unused_boots(context):
+            files.remove_tree(unused)
+        raise
+    name = str(references[0]) if references else image.id
+    context.events.publish("image", "create", image.id, {"name": name})
+
+
+def _boot_id(kernel: Path, initrd: Path) -> str:
+    digest = hashlib.sha256()
+    for path in (kernel, initrd):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
