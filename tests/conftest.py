@@ -15,12 +15,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import pytest
 
 from ireko.errors import IrekoError
 
+Made = TypeVar("Made")
 DEADLINE = 30.0
 LOGIN = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
 IN_CI = os.environ.get("CI", "").lower() == "true"
@@ -91,7 +92,7 @@ def _image(name: str, cache: Path, factory: pytest.TempPathFactory) -> GuestImag
         give_up(f"the {name} image can't be made: {error} ({error.hint})\n{error.details}")
 
 
-def _apart(coroutine: Coroutine[None, None, GuestImage]) -> GuestImage:
+def _apart(coroutine: Coroutine[None, None, Made]) -> Made:
     """Run to the end in a thread with a loop of its own: the test that asks first may have one that runs."""
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(asyncio.run, coroutine).result()
@@ -102,6 +103,23 @@ async def _build(name: str, cache: Path, workdir: Path) -> GuestImage:
 
     built = await build(load_recipe(name), workdir=workdir, cache=cache, progress=lambda *_: None)
     return GuestImage(built.disk, "qcow2", built.kernel, built.initrd, built.append)
+
+
+@pytest.fixture(scope="session")
+def base_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with the image nano of the fake driver, to be copied: a test that needs no other need not make it."""
+    root = tmp_path_factory.mktemp("base") / "root"
+    _apart(_make_root(root))
+    return root
+
+
+async def _make_root(root: Path) -> None:
+    from ireko.drivers.fake import FakeBook, FakeDriver, FakeHost
+    from ireko.engine.engine import Engine
+
+    engine = await Engine.open(root=root, driver=FakeDriver(FakeHost()), recipes=FakeBook())
+    await engine.images.make("nano", progress=lambda *_: None)
+    await engine.close()
 
 
 class DaemonProcess:

@@ -74,20 +74,6 @@ class Http:
         return b"".join(data for _, data in FrameDecoder().feed(await answered.read())).decode()
 
 
-@pytest.fixture(scope="session")
-def base_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with the image nano, to be copied: a test that needs no other need not make it."""
-    root = tmp_path_factory.mktemp("base") / "root"
-
-    async def make() -> None:
-        engine = await Engine.open(root=root, driver=FakeDriver(FakeHost()), recipes=FakeBook())
-        await engine.images.make("nano", progress=lambda *_: None)
-        await engine.close()
-
-    asyncio.run(make())
-    return root
-
-
 @pytest.fixture
 async def daemon(base_root: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
     folder = tmp_path_factory.mktemp("d")  # short, as a socket's path must be

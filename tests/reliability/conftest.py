@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,26 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ireko.drivers.fake import FakeBook, FakeDriver, FakeHost
-from ireko.engine.engine import Engine
-
 from .world import World
 
 MakeWorld = Callable[[], Awaitable[World]]
-
-
-@pytest.fixture(scope="session")
-def base_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with the image nano, to be copied."""
-    root = tmp_path_factory.mktemp("base") / "root"
-
-    async def make() -> None:
-        engine = await Engine.open(root=root, driver=FakeDriver(FakeHost()), recipes=FakeBook())
-        await engine.images.make("nano", progress=lambda *_: None)
-        await engine.close()
-
-    asyncio.run(make())
-    return root
 
 
 @pytest.fixture
