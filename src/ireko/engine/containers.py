@@ -93,7 +93,7 @@ class Containers:
 
         Raises NotModified when it runs, Conflict, Damaged, NoSpace, Unavailable.
         """
-        async with self._held(ref) as container:
+        async with self.held(ref) as container:
             if container.status is Status.PAUSED:
                 raise Conflict(
                     f"cannot start a paused container, try unpause instead: {container.name}",
@@ -116,7 +116,7 @@ class Containers:
         try:
             with contextlib.suppress(NotModified):
                 await self._stop(operation.container, timeout=timeout, signal=signal, again=True)
-            async with self._held(operation.container) as container:
+            async with self.held(operation.container) as container:
                 await self._start(container)
                 self._context.announce(self.get(container.id), "restart")
         finally:
@@ -144,7 +144,7 @@ class Containers:
 
     async def pause(self, ref: str) -> None:
         """Hold the machine still. Raises Conflict."""
-        async with self._held(ref) as container:
+        async with self.held(ref) as container:
             machine = self._runs.machine(container)
             if await machine.state() is MachineState.PAUSED:
                 raise Conflict(f"Container {container.name} is already paused")
@@ -153,7 +153,7 @@ class Containers:
 
     async def unpause(self, ref: str) -> None:
         """Let it go on. Raises Conflict."""
-        async with self._held(ref) as container:
+        async with self.held(ref) as container:
             machine = self._runs.machine(container)
             if await machine.state() is not MachineState.PAUSED:
                 raise Conflict(f"Container {container.name} is not paused")
@@ -163,14 +163,14 @@ class Containers:
     async def rename(self, ref: str, name: str) -> None:
         """Raises AlreadyThere, InvalidInput."""
         name = check_container_name(name)
-        async with self._held(ref) as container:
+        async with self.held(ref) as container:
             creation.check_name_free(self._context, name)
             renamed = self._context.update(container.id, name=name)
             self._context.announce(renamed, "rename", oldName=f"/{container.name}")
 
     async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
         """Throw it away. Raises Conflict when it runs and it is not forced."""
-        async with self._held(ref) as container:
+        async with self.held(ref) as container:
             if not force and (self._runs.running(container.id) or container.status is Status.RESTARTING):
                 raise Conflict(
                     f"cannot remove container {container.name}: container is {container.status.value}: "
@@ -184,7 +184,7 @@ class Containers:
 
         The present state of the image's name counts; the container runs afterwards when it ran before.
         """
-        async with self._held(ref) as old:
+        async with self.held(ref) as old:
             fresh = self._fresh(old)
             async with self._context.locks(fresh.id):  # its name is known as soon as it is recorded
                 gone = layers.unused(self._context, without=old.id)
@@ -303,7 +303,7 @@ class Containers:
         return Pruned(tuple(removed), reclaimed)
 
     @contextlib.asynccontextmanager
-    async def _held(self, ref: str) -> AsyncIterator[Container]:
+    async def held(self, ref: str) -> AsyncIterator[Container]:
         """Hold the lock of the container that is meant: by the time it is free, a name may mean another one.
 
         What an earlier change could not finish is finished first.
@@ -327,7 +327,7 @@ class Containers:
             raise
 
     async def _stop(self, ref: str, *, timeout: int | None, signal: int | None, again: bool) -> None:  # noqa: ASYNC109
-        async with self._held(ref) as container:
+        async with self.held(ref) as container:
             ending = self._runs.begin_end(container, again=again)
         if ending is not None:
             # Its lock is free meanwhile: who loses patience can still kill or remove it.

@@ -47,6 +47,15 @@ def check_volume_name(name: str) -> str:
     return name
 
 
+def check_machine_name(name: str) -> str:
+    """The name. Raises InvalidInput for what hypervisors and file systems don't all take."""
+    if not _CONTAINER.fullmatch(name):
+        raise InvalidInput(
+            f'invalid machine name "{name}": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, and at least two characters'
+        )
+    return name
+
+
 def looks_like_id(text: str) -> bool:
     """Whether the text can be an id or the beginning of one."""
     return bool(_ID.fullmatch(text))

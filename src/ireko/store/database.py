@@ -54,7 +54,7 @@ class Operation:
     """A step-by-step change that a crash can cut off: what reconciling needs to finish or undo it.
 
     `kind` "commit": `layer` is the one in the making. "remove": with `volumes` those without a name go too.
-    "restart": it is to be stopped and started.
+    "restart": it is to be stopped and started. "promote": `path` is the half-made folder of a machine.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Operation:
     container: str
     layer: str = ""
     volumes: bool = False
+    path: str = ""
 
 
 @dataclass(frozen=True)
