@@ -1,0 +1,26 @@
+"""From layers and containers to the disks that they are, open to be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ireko.disk.chain import Chain, open_chain
+from ireko.engine import machines
+from ireko.engine.context import Context
+from ireko.model.container import Container
+
+
+def of_layer(context: Context, layer_id: str) -> Chain:
+    """A layer and all below it; blocks. Raises Damaged and what reading the files raises."""
+    return open_chain(context.paths.layer_disk(layer_id), within=folders(context, layer_id))
+
+
+def of_container(context: Context, container: Container) -> Chain:
+    """A container's own disk and all below it; blocks. Raises as `of_layer` does."""
+    return open_chain(context.paths.container_disk(container.id), within=folders(context, container.parent))
+
+
+def folders(context: Context, layer_id: str) -> list[Path]:
+    """Where the parents of a layer may lie: our own root, and where somebody else's linked files are."""
+    linked = (Path(each.path).parent for layer in machines.chain(context, layer_id) for each in layer.linked)
+    return [context.paths.root, *dict.fromkeys(linked)]
