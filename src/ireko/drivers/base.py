@@ -132,7 +132,8 @@ class StandaloneSpec:
 
     `disk`, `kernel`, `initrd` and `seed` are names of files in that folder; without a kernel firmware boots the disk, as in
     MachineSpec. With one, the seed has the command that runs, on a terminal (Stdio.TTY). `memory` is in bytes; `ports` have
-    their host ports.
+    their host ports. `origin` tells people what it was made from. `place` is where the folder will be, when that is not
+    where it is written: what is written names the disk by its path there.
     """
 
     name: str
@@ -148,6 +149,8 @@ class StandaloneSpec:
     seed: str = ""
     ports: tuple[PortMapping, ...] = ()
     mac: str = ""
+    origin: str = ""
+    place: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,20 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-from ireko.drivers.base import Abilities, Disks, Driver, Ended, Finding, HostReport, Level, Machine, MachineSpec
-from ireko.drivers.fake import virtual
+from ireko.drivers.base import (
+    Abilities,
+    Disks,
+    Driver,
+    Ended,
+    ExistingMachine,
+    Finding,
+    HostReport,
+    Level,
+    Machine,
+    MachineSpec,
+    StandaloneSpec,
+)
+from ireko.drivers.fake import standalone, virtual
 from ireko.drivers.fake.disks import FORMAT, DiskFile, FakeDisks
 from ireko.drivers.fake.host import FakeHost
 from ireko.drivers.fake.lifeline import Lifeline
@@ -28,7 +40,8 @@ class FakeDriver(Driver):
 
     `fail` is called with the name of each step, to make it fail there: `disks.create`, `disks.created`, `start.begin`,
     `start.done`, `find`, `switch_disk.before`, `switch_disk.after`, `request_power_off`, `power_off.before`,
-    `power_off.after`, `format_volume.before`, `format_volume.after`. It may raise: after an Exception the driver undoes
+    `power_off.after`, `format_volume.before`, `format_volume.after`, `write_standalone.before`, `write_standalone.after`,
+    `register.before`, `register.after`. It may raise: after an Exception the driver undoes
     what it had begun, as the contract has it; a BaseException that is none leaves everything as it stands. What it returns
     is awaited (but for disks): what never ends is a daemon that stops there, to be followed by `die`.
     `patience` is how many seconds a guest that stands still is waited for.
@@ -85,6 +98,40 @@ class FakeDriver(Driver):
     async def last_end(self, directory: Path) -> Ended:
         await self._lifeline.check()
         return virtual.last_end(directory)
+
+    async def write_standalone(self, spec: StandaloneSpec, folder: Path) -> tuple[Path, ...]:
+        await self._lifeline.check()
+        await self._step("write_standalone.before")
+        written = standalone.write(spec, folder)
+
+        async def undo() -> None:
+            for path in written:
+                path.unlink()
+
+        async with self._undone_by(undo):
+            await self._step("write_standalone.after")
+        return written
+
+    async def check_register(self, name: str) -> None:
+        await self._lifeline.check()
+        if name in self._host.registered:
+            raise AlreadyThere(f'there is a machine "{name}" already')
+
+    async def register(self, spec: StandaloneSpec, folder: Path) -> None:
+        await self.check_register(spec.name)
+        await self._step("register.before")
+        self._host.registered[spec.name] = folder
+
+        async def undo() -> None:
+            del self._host.registered[spec.name]
+
+        async with self._undone_by(undo):
+            await self._step("register.after")
+
+    async def existing(self, written: str) -> ExistingMachine | None:
+        await self._lifeline.check()
+        path = self._host.registered.get(written, Path(written))
+        return standalone.read(path) if path.is_absolute() else None
 
     async def format_volume(self, path: Path, capacity: int) -> None:
         await self._lifeline.check()

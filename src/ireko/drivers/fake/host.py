@@ -23,6 +23,8 @@ class FakeHost:
 
     def __init__(self) -> None:
         self.machines: dict[Path, VirtualMachine] = {}
+        self.registered: dict[str, Path] = {}
+        """The folders of machines that are none of ireko's, by name."""
         self._started = 0
 
     def start(self, spec: MachineSpec) -> VirtualMachine:
