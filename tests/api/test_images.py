@@ -31,6 +31,14 @@ class TestList:
         assert isinstance(row["Created"], int)
         assert (row["SharedSize"], row["Containers"], row["Labels"]) == (-1, -1, {})
 
+    async def test_what_is_shared_when_it_is_asked_for(self, http: Http) -> None:
+        await commit(http, "web", "1")
+        await http.create("true", image="web:1")
+        above, below = (await http("GET", "/images/json", None, **{"shared-size": "1"})).body
+        assert (above["RepoTags"], above["Containers"], below["Containers"]) == (["web:1"], 1, 0)
+        assert below["SharedSize"] == below["Size"] == above["SharedSize"]
+        assert above["Size"] > above["SharedSize"]
+
     @pytest.mark.parametrize(
         ("filters", "shown"),
         [

@@ -40,6 +40,7 @@ class TestSystem:
         (image,), (container,), (volume,) = found["Images"], found["Containers"], found["Volumes"]
         assert (image["Containers"], image["SharedSize"]) == (1, 0)
         assert found["LayersSize"] == image["Size"]
+        assert found["LayersReclaimable"] == 0
         assert container["SizeRw"] < container["SizeRootFs"]
         assert volume["UsageData"]["RefCount"] == 1
         assert volume["UsageData"]["Size"] > 0
@@ -49,6 +50,16 @@ class TestSystem:
         await http.create("true", HostConfig={"Binds": ["data:/d"]})
         found = (await http("GET", "/system/df?type=volume&type=container")).body
         assert (len(found["Images"]), len(found["Containers"]), len(found["Volumes"])) == (0, 1, 1)
+
+    async def test_what_images_nobody_uses_would_give_back(self, http: Http) -> None:
+        before = (await http("GET", "/system/df")).body
+        assert before["LayersReclaimable"] == before["LayersSize"] > 0
+        ref = await http.create("true")
+        await http("POST", "/commit", None, container=ref, repo="web")
+        after = (await http("GET", "/system/df")).body
+        # the container stands on both layers now
+        assert (after["LayersReclaimable"], after["LayersSize"] > before["LayersSize"]) == (0, True)
+        assert after["LayersSize"] == max(image["Size"] for image in after["Images"])
 
     async def test_there_is_no_build_cache(self, http: Http) -> None:
         assert (await http("POST", "/build/prune")).body == {"CachesDeleted": None, "SpaceReclaimed": 0}

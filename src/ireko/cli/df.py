@@ -9,14 +9,18 @@ import click
 from ireko.cli import volume
 from ireko.cli.group import verb
 from ireko.cli.images import image_fields, named
+from ireko.cli.images import with_sizes as with_image_sizes
 from ireko.cli.ps import container_fields
+from ireko.cli.ps import with_sizes as with_container_sizes
 from ireko.cli.render import Fields, Format, Item
 from ireko.cli.session import Session, pass_session
 from ireko.cli.units import human_size
 
 _TABLE = ("Type", "TotalCount", "Active", "Size", "Reclaimable")
-_IMAGES = ("Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers")
-_CONTAINERS = ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names")
+_IMAGES = ("Repository", "Tag", "ID", "CreatedSince", "UniqueSize", "SharedSize", "Size", "Containers")
+_CONTAINERS = (
+    "ID", "Image", "Command", "LocalVolumes", "OwnSize", "SharedSize", "TotalSize", "RunningFor", "Status", "Names"
+)  # fmt: skip
 _VOLUMES = ("Name", "Links", "Size")
 _RUNNING = {"running", "paused", "restarting"}
 
@@ -40,21 +44,26 @@ _FIELDS: Fields = {
 @click.option("-v", "--verbose", is_flag=True, help="Show every image, container and volume.")
 @pass_session
 def df(session: Session, *, written: str, verbose: bool) -> None:
-    """Show what takes which space."""
+    """Show what takes which space.
+
+    Layers are counted once, however many images and containers stand on them, so that the sum is what the disk holds.
+    """
     usage = session.client.system.disk_usage()
     if verbose:
         _verbose(session, usage)
         return
     rows = [_images(usage), _containers(usage), _volumes(usage)]
     Format(written, default=_TABLE).write(session.out, _FIELDS, rows)
+    if not written:
+        total = human_size(sum(row["size"] for row in rows))
+        session.line(f"\nTogether {total}: each layer is counted once, however many images and containers share it.")
 
 
 def _images(usage: Item) -> Item:
     images = usage.get("Images") or []
-    total = int(usage.get("LayersSize") or 0)
-    used = [image for image in images if image.get("Containers", 0) > 0]
-    kept = sum(image["Size"] - max(0, image.get("SharedSize", 0)) for image in used)
-    return _row("Images", images, active=len(used), size=total, free=total - kept if used else total)
+    used = sum(image.get("Containers", 0) > 0 for image in images)
+    total, free = (int(usage.get(name) or 0) for name in ("LayersSize", "LayersReclaimable"))
+    return _row("Images", images, active=used, size=total, free=free)
 
 
 def _containers(usage: Item) -> Item:
@@ -85,10 +94,13 @@ def _row(kind: str, items: list[Item], *, active: int, size: int, free: int) -> 
 def _verbose(session: Session, usage: Item) -> None:
     now = session.now()
     images = [next(named(image)) for image in usage.get("Images") or []]
-    containers = [{**each, "SizeRootFs": 0} for each in usage.get("Containers") or []]
+    containers = usage.get("Containers") or []
     session.line("Images space usage:\n")
-    Format("", default=_IMAGES).write(session.out, image_fields(now, full=False), images)
+    Format("", default=_IMAGES).write(session.out, with_image_sizes(image_fields(now, full=False)), images)
+    session.line(f"\nAll layers together: {human_size(usage.get('LayersSize') or 0)}, each counted once")
     session.line("\nContainers space usage:\n")
-    Format("", default=_CONTAINERS).write(session.out, container_fields(now, full=False), containers)
+    Format("", default=_CONTAINERS).write(
+        session.out, with_container_sizes(container_fields(now, full=False)), containers
+    )
     session.line("\nLocal Volumes space usage:\n")
     Format("", default=_VOLUMES).write(session.out, volume.FIELDS, usage.get("Volumes") or [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import click
@@ -15,8 +15,9 @@ from ireko.cli.text import ellipsis
 from ireko.cli.units import human_size, local_time, since
 from ireko.model.names import Reference
 
-_TABLE = ("Repository", "Tag", "ID", "CreatedSince", "Size")
-_TABLE_DIGESTS = ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size")
+_SIZES = ("UniqueSize", "SharedSize", "Size")
+_TABLE = ("Repository", "Tag", "ID", "CreatedSince", *_SIZES)
+_TABLE_DIGESTS = ("Repository", "Tag", "Digest", "ID", "CreatedSince", *_SIZES)
 _HISTORY = ("ID", "CreatedSince", "CreatedBy", "Size", "Comment")
 _CREATED_BY_WIDTH = 45
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
@@ -39,12 +40,16 @@ def images(
     session: Session, *, intermediate: bool, digests: bool, where: tuple[str, ...], written: str, full: bool, quiet: bool,
     reference: str | None,
 ) -> None:  # fmt: skip
-    """List images."""
+    """List images.
+
+    OWN is what an image takes that no other has too, SHARED what others have as well, SIZE both together.
+    """
     pairs = [*where, f"reference={reference}"] if reference else where
-    found = session.client.images.all(intermediate=intermediate, where=pairs)
+    found = session.client.images.all(intermediate=intermediate, where=pairs, shared_size=not quiet)
+    fields = image_fields(session.now(), full=full)
     write_list(
         session.out,
-        image_fields(session.now(), full=full),
+        fields if written else with_sizes(fields),
         (row for image in found for row in named(image)),
         written=written,
         default=_TABLE_DIGESTS if digests else _TABLE,
@@ -79,6 +84,19 @@ def image_fields(now: datetime, *, full: bool) -> Fields:
     }
 
 
+def with_sizes(fields: Fields) -> Fields:
+    """The same for a table that shows all sizes side by side: in short words, and to the same precision."""
+    return {
+        **fields,
+        "SharedSize": ("SHARED", lambda item: _known(item.get("SharedSize", -1), _short_size)),
+        "UniqueSize": ("OWN", lambda item: _unique_size(item, _short_size)),
+    }
+
+
+def _short_size(size: int) -> str:
+    return human_size(size, digits=3)
+
+
 def _digest(item: Item) -> str:
     for digest in item.get("RepoDigests") or []:
         repository, _, value = digest.partition("@")
@@ -87,14 +105,13 @@ def _digest(item: Item) -> str:
     return "<none>"
 
 
-def _known(value: int, show: object) -> str:
-    assert callable(show)
-    return "N/A" if value == -1 else str(show(value))
+def _known(value: int, show: Callable[[int], str]) -> str:
+    return "N/A" if value == -1 else show(value)
 
 
-def _unique_size(item: Item) -> str:
+def _unique_size(item: Item, show: Callable[[int], str] = human_size) -> str:
     shared = item.get("SharedSize", -1)
-    return "N/A" if shared == -1 else human_size(item["Size"] - shared)
+    return "N/A" if shared == -1 else show(item["Size"] - shared)
 
 
 @verb("tag", example="ireko tag web:1 web:stable")

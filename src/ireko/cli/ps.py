@@ -13,6 +13,7 @@ from ireko.cli.text import ellipsis, quote
 from ireko.cli.units import human_size, local_time, since
 
 _TABLE = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
+_SIZES = ("OwnSize", "SharedSize", "TotalSize")
 _COMMAND_WIDTH = 20
 _MOUNT_WIDTH = 15
 
@@ -25,7 +26,7 @@ _MOUNT_WIDTH = 15
 @click.option("-l", "--latest", is_flag=True, help="Show the container made last.")
 @click.option("--no-trunc", "full", is_flag=True, help="Shorten nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Show ids alone.")
-@click.option("-s", "--size", is_flag=True, help="Show sizes on disk.")
+@click.option("-s", "--size", is_flag=True, help="Show sizes on disk: own, shared with others, in all.")
 @pass_session
 def ps(
     session: Session, *, stopped: bool, where: tuple[str, ...], written: str, last: int, latest: bool, full: bool,
@@ -34,15 +35,17 @@ def ps(
     """List containers."""
     if quiet and written:
         session.note("WARNING: Ignoring custom format, because both --format and --quiet are set.")
-    listing = Format("" if quiet else written, default=(*_TABLE, "Size") if size else _TABLE)
+    listing = Format("" if quiet else written, default=(*_TABLE, *_SIZES) if size else _TABLE)
     limit = 1 if latest and last < 0 else last
     containers = session.client.containers.all(
         stopped=stopped or limit > 0,
         limit=limit if limit > 0 else None,
-        size=size or "Size" in listing.fields,
+        size=size or bool({"Size", *_SIZES} & listing.fields),
         where=where,
     )
     fields = container_fields(session.now(), full=full)
+    if size or set(_SIZES) & listing.fields:
+        fields = with_sizes(fields)
     if quiet:
         write_list(session.out, fields, containers, written="", default=_TABLE, quiet="ID")
     else:
@@ -71,6 +74,24 @@ def container_fields(now: datetime, *, full: bool) -> Fields:
     }
 
 
+def with_sizes(fields: Fields) -> Fields:
+    """The same, with the sizes one by one: of the writable layer, of what it stands on, of both."""
+    return {
+        **fields,
+        "OwnSize": ("OWN", lambda item: human_size(_bytes(item, "SizeRw"), digits=3)),
+        "SharedSize": ("SHARED", lambda item: human_size(_shared(item), digits=3)),
+        "TotalSize": ("SIZE", lambda item: human_size(_shared(item) + _bytes(item, "SizeRw"), digits=3)),
+    }
+
+
+def _bytes(item: Item, name: str) -> int:
+    return int(item.get(name) or 0)
+
+
+def _shared(item: Item) -> int:
+    return max(0, _bytes(item, "SizeRootFs") - _bytes(item, "SizeRw"))
+
+
 def _names(item: Item, *, full: bool) -> str:
     names = [name.removeprefix("/") for name in item.get("Names") or []]
     return ",".join(names if full else [name for name in names if "/" not in name][:1])
@@ -91,7 +112,7 @@ def _command(item: Item, *, full: bool) -> str:
 
 
 def _size(item: Item) -> str:
-    own, total = item.get("SizeRw") or 0, item.get("SizeRootFs") or 0
+    own, total = _bytes(item, "SizeRw"), _bytes(item, "SizeRootFs")
     return human_size(own, digits=3) + (f" (virtual {human_size(total, digits=3)})" if total else "")
 
 

@@ -13,9 +13,9 @@ class Images:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    def all(self, *, intermediate: bool = False, where: Sequence[str] = ()) -> list[Json]:
-        """Summaries, the newest first."""
-        query = {"all": intermediate, "filters": filters(where)}
+    def all(self, *, intermediate: bool = False, where: Sequence[str] = (), shared_size: bool = False) -> list[Json]:
+        """Summaries, the newest first; `shared_size` has them tell what other images have too, and their containers."""
+        query = {"all": intermediate, "filters": filters(where), "shared-size": shared_size}
         return list(self._wire.fetch("GET", "/images/json", query=query))
 
     def inspect(self, ref: str) -> Json:

@@ -24,7 +24,7 @@ class System:
         return found
 
     def disk_usage(self) -> Json:
-        """What takes which space: {"LayersSize", "Images", "Containers", "Volumes", …}."""
+        """What takes which space: {"LayersSize", "LayersReclaimable", "Images", …}."""
         found: Json = self._wire.fetch("GET", "/system/df")
         return found
 

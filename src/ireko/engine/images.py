@@ -70,7 +70,8 @@ class Images:
 
     def size(self, image: Image) -> int:
         """The bytes that all its layers take."""
-        return sum(self.layer(layer).size for layer in image.layers)
+        known = self._context.database.layers
+        return sum(known[layer].size for layer in image.layers if layer in known)
 
     def users(self, image_id: str) -> list[Container]:
         """The containers that were made from it."""

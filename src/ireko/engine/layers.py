@@ -93,5 +93,8 @@ def unused_boots(context: Context) -> list[Path]:
 
 
 def chain_size(context: Context, layer_id: str) -> int:
-    """The bytes that a layer and its ancestors take."""
-    return sum(layer.size for layer in machines.chain(context, layer_id))
+    """The bytes that a layer and its ancestors take, as far as their records can be read."""
+    total, layer = 0, context.database.layers.get(layer_id)
+    while layer is not None:
+        total, layer = total + layer.size, context.database.layers.get(layer.parent or "")
+    return total

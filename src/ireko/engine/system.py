@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +51,10 @@ class VolumeUsage:
 
 @dataclass(frozen=True)
 class DiskUsage:
-    """`layers_size` counts each layer once (bytes)."""
+    """`layers_size` counts each layer once; `reclaimable` are those that no container needs, nor its image (bytes)."""
 
     layers_size: int
+    reclaimable: int
     images: tuple[ImageUsage, ...]
     containers: tuple[ContainerUsage, ...]
     volumes: tuple[VolumeUsage, ...]
@@ -95,10 +97,10 @@ class System:
 
     async def disk_usage(self) -> DiskUsage:
         """What everything takes."""
-        database = self._context.database
         return DiskUsage(
-            layers_size=sum(layer.size for layer in database.layers.values()),
-            images=tuple(self._image_usage(image) for image in self._images.all()),
+            layers_size=sum(layer.size for layer in self._context.database.layers.values()),
+            reclaimable=self._reclaimable(),
+            images=tuple(self.image_usages().values()),
             containers=tuple(
                 [ContainerUsage(each, await self._containers.sizes(each.id)) for each in self._containers.all()]
             ),
@@ -107,6 +109,23 @@ class System:
                 for each in self._volumes.all()
             ),
         )
+
+    def image_usages(self) -> dict[str, ImageUsage]:
+        """What each image takes, by its id, the newest first. No file is looked at."""
+        database = self._context.database
+        images = self._images.all()
+        owners = Counter(layer for image in images for layer in image.layers)
+        users = Counter(each.image for each in database.containers.values())
+        sizes = {layer.id: layer.size for layer in database.layers.values()}
+        return {
+            image.id: ImageUsage(
+                image,
+                size=sum(sizes.get(layer, 0) for layer in image.layers),
+                shared=sum(sizes.get(layer, 0) for layer in image.layers if owners[layer] > 1),
+                containers=users[image.id],
+            )
+            for image in images
+        }
 
     def tree(self) -> list[TreeNode]:
         """Every base layer with all that stands on it."""
@@ -141,10 +160,17 @@ class System:
     def _is_top(self, container: Container) -> bool:
         return self._context.database.images[container.image].top == container.parent
 
-    def _image_usage(self, image: Image) -> ImageUsage:
-        others = {layer for each in self._images.all() if each.id != image.id for layer in each.layers}
-        shared = sum(self._images.layer(layer).size for layer in image.layers if layer in others)
-        return ImageUsage(image, self._images.size(image), shared, len(self._images.users(image.id)))
+    def _reclaimable(self) -> int:
+        """What would come free if all images went that no container was made from."""
+        database, needed = self._context.database, set[str]()
+        for container in database.containers.values():
+            image = database.images.get(container.image)
+            needed.update(image.layers if image else ())
+            layer = database.layers.get(container.parent)
+            while layer is not None and layer.id not in needed:
+                needed.add(layer.id)
+                layer = database.layers.get(layer.parent or "")
+        return sum(layer.size for layer in database.layers.values() if layer.id not in needed)
 
     def _space(self) -> Finding:
         root = self._context.paths.root

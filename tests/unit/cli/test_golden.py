@@ -19,6 +19,11 @@ import pytest
 GOLDEN = Path(__file__).parents[2] / "golden" / "cli"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.txt"))
 OURS_ALONE = {
+    "images",
+    "images_digests",
+    "images_no_trunc",
+    "ps_size",
+    "ps_size_no_trunc",
     "tree",
     "doctor",
     "recipes",

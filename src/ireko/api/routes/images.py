@@ -8,7 +8,7 @@ from ireko.api import selection
 from ireko.api.answers import empty_answer, json_answer
 from ireko.api.call import Call
 from ireko.api.decode.query import Filters
-from ireko.api.encode.image import history_row, image_inspection, image_row, removed
+from ireko.api.encode.image import history_row, image_inspection, image_row, image_usage, removed
 from ireko.api.progress import make
 from ireko.api.router import Route
 from ireko.errors import InvalidInput, NotFound, Unsupported
@@ -18,12 +18,11 @@ from ireko.model.names import Reference
 async def list_(call: Call) -> web.StreamResponse:
     """`docker images`."""
     engine, filters = call.engine, call.query.filters()
-    return json_answer(
-        [
-            image_row(image, selection.names(engine, image, filters), engine.images.size(image))
-            for image in selection.images(engine, filters)
-        ]
-    )
+    found = [(image, selection.names(engine, image, filters)) for image in selection.images(engine, filters)]
+    if call.query.flag("shared-size"):
+        usages = engine.system.image_usages()
+        return json_answer([image_usage(usages[image.id], names) for image, names in found])
+    return json_answer([image_row(image, names, engine.images.size(image)) for image, names in found])
 
 
 async def inspect(call: Call, name: str) -> web.StreamResponse:

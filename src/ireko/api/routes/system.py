@@ -60,6 +60,7 @@ async def disk_usage(call: Call) -> web.StreamResponse:
     return json_answer(
         {
             "LayersSize": usage.layers_size,
+            "LayersReclaimable": usage.reclaimable,
             "Images": [
                 image_usage(each, [str(name) for name in call.engine.images.references(each.image.id)])
                 for each in usage.images
