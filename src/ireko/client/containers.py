@@ -98,6 +98,13 @@ class Containers:
         made: Json = self._wire.fetch("POST", f"/ireko/containers/{ref}/recreate")
         return made
 
+    def promote(
+        self, ref: str, path: str, *, disk_format: str = "", register: str = "", move: bool = False
+    ) -> Iterator[Json]:
+        """Make a machine of it in a folder of the daemon's machine; lines of progress, {"aux": {"Path", "Files", …}} the last."""
+        body = {"Path": path, "Format": disk_format, "Register": register, "Move": move}
+        return self._wire.lines("POST", f"/ireko/containers/{ref}/promote", body=body)
+
     def wait(self, ref: str, *, condition: str = "not-running") -> Pending:
         """Register a wait; when this returns the daemon will not miss the end."""
         return Pending(self._wire.send("POST", f"/containers/{ref}/wait", query={"condition": condition}))

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from ireko.engine import commit, creation, layers, removal
+from ireko.engine import commit, creation, layers, promotion, removal
 from ireko.engine.commit import Committer
 from ireko.engine.containers import RESTART, Containers
 from ireko.engine.context import Context
@@ -37,6 +37,8 @@ async def reconcile(context: Context, runs: Runs, containers: Containers, remove
         if operation.kind == removal.KIND:
             await _end_machine(context, context.paths.container(operation.container))
             await remover.finish(operation)
+        elif operation.kind == promotion.KIND:
+            await promotion.undo(context, operation)
     committer = Committer(context, runs)
     for container in list(context.database.containers.values()):
         await _settle(context, runs, container)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,6 +124,13 @@ class Files:
         self._step(f"write {path.name}")
         with told(path), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(data)
+
+    def copy(self, source: Path, target: Path) -> None:
+        """Copy a file's content, 0600; it need not outlive a power cut."""
+        self._step(f"copy {source.name}")
+        with told(target):
+            shutil.copyfile(source, target)
+            target.chmod(0o600)
 
     def set_mode(self, path: Path, mode: int) -> None:
         """As chmod."""

@@ -11,8 +11,6 @@ import msgspec
 
 GIB = 1 << 30
 MIB = 1 << 20
-FIRMWARE = "firmware"
-"""The `init` of an image that only its own boot loader can start: no command can be given to its containers."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,8 @@ class Layer:
 
     `identity` is what the driver says identifies the file's content to its children (`drivers.base.Disks.identify`): it is
     compared before each start. `capacity` is the virtual size in bytes, `size` the bytes this layer's file takes.
-    `diff_id` and `chain_id` are those of `ireko.disk.delta`, "" while nobody has computed them. `origin` tells a disk file
-    that was imported again, "" for what was made here. A layer with `linked` files is empty itself: it shows what they hold,
-    the newest first.
+    `chain_id` is that of `ireko.disk.delta`, "" while nobody has computed it. `origin` tells a disk file that was imported
+    again, "" for what was made here. A layer with `linked` files is empty itself: it shows what they hold, the newest first.
     """
 
     id: str
@@ -45,7 +42,6 @@ class Layer:
     chain_id: str = ""
     origin: str = ""
     linked: tuple[LinkedFile, ...] = ()
-    diff_id: str = ""
 
 
 class Hardware(enum.Enum):
