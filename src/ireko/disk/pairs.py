@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 from ireko.disk.base import ExtentKind, Layer
 from ireko.disk.view import NOBODY, ChainExtent, View
+from ireko.disk.zeros import UNIT
 
 PIECE = 1 << 20
 """Bytes that are read and compared at once."""
-_ZEROS = bytes(PIECE)
+_ZEROS = bytearray(PIECE)  # never written to
 _WORTH_ASKING = 1 << 18
 """A run that is shorter is read sooner than its holes are asked for."""
 
 Pair = tuple[ChainExtent, ChainExtent]
-Whole = bytes | bytearray
 
 
 class SideBySide:
@@ -43,7 +43,7 @@ class SideBySide:
             return first.kind is second.kind
         return self._file(self._one.layers[first.layer]) == self._file(self._other.layers[second.layer])
 
-    def contents(self, pair: Pair) -> Iterator[tuple[int, int, Whole, Whole]]:
+    def contents(self, pair: Pair) -> Iterator[tuple[int, int, bytearray, bytearray]]:
         """The data of a pair, as (offset, length, content, content); both are valid until the next are asked for.
 
         Each begins with that many bytes of content; what is behind them has no meaning.
@@ -64,7 +64,7 @@ class SideBySide:
         return known
 
 
-def _content(view: View, extent: ChainExtent, buffer: bytearray, count: int) -> Whole:
+def _content(view: View, extent: ChainExtent, buffer: bytearray, count: int) -> bytearray:
     if extent.kind is ExtentKind.ZERO:
         return _ZEROS
     view.read_extent(extent, memoryview(buffer)[:count])
@@ -82,25 +82,28 @@ def _padded(view: View, start: int, end: int) -> Iterator[ChainExtent]:
 
 
 def _without_holes(view: View, extent: ChainExtent) -> Iterator[ChainExtent]:
+    """An extent without the holes that its file has there, as far as they are whole units of the disk."""
     if extent.kind is ExtentKind.ZERO or extent.file_offset is None or extent.length < _WORTH_ASKING:
         yield extent
         return
     shift, done = extent.file_offset - extent.offset, extent.offset
     for first, last in view.layers[extent.layer].file.data_ranges(extent.file_offset, extent.end + shift):
-        if done < first - shift:
-            yield ChainExtent(done, first - shift - done, ExtentKind.ZERO, NOBODY)
-        done = last - shift
-        yield extent._replace(offset=first - shift, length=last - first, file_offset=first)
+        start = max(done, (first - shift) // UNIT * UNIT)
+        if done < start:
+            yield ChainExtent(done, start - done, ExtentKind.ZERO, NOBODY)
+        done = max(start, min(extent.end, -(-(last - shift) // UNIT) * UNIT))
+        if start < done:
+            yield extent._replace(offset=start, length=done - start, file_offset=start + shift)
     if done < extent.end:
         yield ChainExtent(done, extent.end - done, ExtentKind.ZERO, NOBODY)
 
 
-def are_equal(one: Whole, other: Whole, count: int) -> bool:
+def are_equal(one: bytearray, other: bytearray, count: int) -> bool:
     """Whether two contents have the same first bytes."""
     return one.startswith(memoryview(other)[:count])
 
 
-def first_unequal(one: Whole, other: Whole, count: int) -> int:
+def first_unequal(one: bytearray, other: bytearray, count: int) -> int:
     """The place of the first byte that differs; there must be one among the first `count`."""
     view = memoryview(other)
     low, high = 0, count  # alike before the one, different before the other

@@ -5,11 +5,25 @@ Each takes a `Progress`, raises Cancelled when that was cancelled, and leaves wh
 
 from ireko.disk.operations.commit import commit
 from ireko.disk.operations.compact import compact
+from ireko.disk.operations.compare import first_difference
 from ireko.disk.operations.convert import convert_layer
 from ireko.disk.operations.flatten import flatten
+from ireko.disk.operations.merge import merge, write_on_top
 from ireko.disk.operations.rebase import rebase
 from ireko.disk.operations.repair import repair
 from ireko.disk.operations.resize import resize
 from ireko.disk.operations.seal import seal
 
-__all__ = ["commit", "compact", "convert_layer", "flatten", "rebase", "repair", "resize", "seal"]
+__all__ = [
+    "commit",
+    "compact",
+    "convert_layer",
+    "first_difference",
+    "flatten",
+    "merge",
+    "rebase",
+    "repair",
+    "resize",
+    "seal",
+    "write_on_top",
+]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ireko.disk.base import Layer, Progress
 from ireko.disk.chain import Chain, open_chain
+from ireko.disk.differences import write_merged
 from ireko.disk.errors import told
 from ireko.disk.formats import open_layer
 from ireko.disk.links import ChainBroken, Folders, candidates
 from ireko.disk.operations.rewriting import allowed_folders, refuse_children, remove_seal, rewrite, same_as
-from ireko.disk.transfer import transfer
 from ireko.disk.use import refuse_use
 from ireko.disk.view import View
 from ireko.errors import Conflict, IrekoError
@@ -58,10 +58,10 @@ def _merge(chain: Chain, progress: Progress) -> None:
             f'"{child.info.path}" has sectors of {child.info.sector_size} bytes, '
             f'"{parent.info.path}" of {parent.info.sector_size}: they can\'t be merged'
         )
-    view = View((child, parent))
+    top, below = View((child, parent)), View(chain.layers[2:], child.info.size)
     same = same_as(parent.info, any_sector=True)
     new = replace(same, size=child.info.size, content_id=_identity(child, parent))
-    rewrite(parent.info, new, lambda writer: transfer(view, writer, progress), done_with=chain)
+    rewrite(parent.info, new, lambda writer: write_merged(top, below, writer, progress), done_with=chain)
 
 
 def _identity(child: Layer, parent: Layer) -> str:

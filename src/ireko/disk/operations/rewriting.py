@@ -101,10 +101,11 @@ def _is_child(path: Path, parent: Path, folders: Folders) -> bool:
         return False
     if reference is None:
         return False
-    return any(folders.allow(each) and _same(each, parent) for each in candidates(path, reference, folders))
+    return any(folders.allow(each) and same_file(each, parent) for each in candidates(path, reference, folders))
 
 
-def _same(path: Path, other: Path) -> bool:
+def same_file(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file that is there."""
     try:
         return path.samefile(other)
     except OSError:
@@ -113,7 +114,7 @@ def _same(path: Path, other: Path) -> bool:
 
 def refuse_children(path: Path, folders: Sequence[Path], *, but: Path | None = None) -> None:
     """Raises Conflict when disks, other than one, stand on a disk."""
-    found = [each for each in children_of(path, folders) if but is None or not _same(each, but)]
+    found = [each for each in children_of(path, folders) if but is None or not same_file(each, but)]
     if found:
         names = ", ".join(f'"{each}"' for each in found)
         raise Conflict(f'other disks stand on "{path}" and would break: {names}')
@@ -121,7 +122,7 @@ def refuse_children(path: Path, folders: Sequence[Path], *, but: Path | None = N
 
 def refuse_overwriting(target: Path, layers: Sequence[Layer]) -> None:
     """Raises Conflict when a file can't be replaced by what is made from some layers: it is one of them, or sealed."""
-    if any(_same(target, layer.info.path) for layer in layers):
+    if any(same_file(target, layer.info.path) for layer in layers):
         raise Conflict(f'the new disk is made from "{target}", so it can\'t take its place')
     if target.exists() and read_seal(target):
         raise Conflict(f'the disk "{target}" is sealed, so it stays', hint="give the new disk another name")
