@@ -54,6 +54,7 @@ _VERBS = (
     Entry("stats", "stats", "stats", "Show what containers use, as it changes", _LOOK),
     Entry("images", "images", "images", "List images", _IMAGES),
     Entry("commit", "commit", "commit", "Make an image from a container's changes", _IMAGES),
+    Entry("adopt", "image_import", "adopt", "Make an image of an existing machine", _IMAGES),
     Entry("tag", "images", "tag", "Give an image one more name", _IMAGES),
     Entry("rmi", "images", "rmi", "Remove images", _IMAGES),
     Entry("history", "images", "history", "Show the layers of an image", _IMAGES),
@@ -80,7 +81,9 @@ def _in_group(names: str) -> tuple[Entry, ...]:
 GROUPS: dict[str, tuple[Entry, ...]] = {
     "ireko": _VERBS,
     "container": (
-        *_in_group("attach commit cp create diff exec kill logs pause port promote recreate rename restart rm run start stats"),
+        *_in_group(
+            "attach commit cp create diff exec kill logs pause port promote recreate rename restart rm run start stats"
+        ),
         *_in_group("stop top unpause wait"),
         Entry("inspect", "inspect", "inspect_container", "Show everything about containers"),
         Entry("ls", "ps", "ps", "List containers"),
@@ -90,12 +93,15 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     ),
     "image": (
         *_in_group("history tag"),
+        Entry("flatten", "image_layers", "flatten", "Make one layer of an image's layers"),
+        Entry("import", "image_import", "import_", "Make an image of a disk and its parents"),
         Entry("inspect", "inspect", "inspect_image", "Show everything about images"),
         Entry("ls", "images", "images", "List images"),
         Entry("list", "images", "images", "List images", hidden=True),
         Entry("make", "make", "make", "Make an image with a recipe"),
         Entry("recipes", "make", "recipes", "List the built-in recipes"),
         Entry("prune", "prune", "prune_images", "Remove images that nothing uses"),
+        Entry("rebase", "image_layers", "rebase", "Put an image on top of another, to share what is the same"),
         Entry("rm", "images", "rmi", "Remove images"),
     ),
     "volume": (

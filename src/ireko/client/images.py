@@ -44,6 +44,26 @@ class Images:
         query = {"recipe": recipe, "tag": tag}
         return self._wire.lines("POST", "/ireko/images/make", query=query, body=source.encode() if source else None)
 
+    def import_disk(self, path: str, *, name: str = "", **settings: object) -> Iterator[Json]:
+        """Make an image of a disk file, by its absolute path on the daemon's machine. Lines of progress.
+
+        `settings` are those of the API: Format, Within, Link, Generation, Hardware, Cpus, Memory, Like.
+        """
+        return self._wire.lines("POST", "/ireko/images/import", body={"Path": path, "Name": name, **settings})
+
+    def adopt(self, machine: str, *, name: str = "", within: Sequence[str] = (), link: bool = False) -> Iterator[Json]:
+        """Make an image of a machine, by its name or an absolute path. Lines of progress."""
+        body = {"Machine": machine, "Name": name, "Within": list(within), "Link": link}
+        return self._wire.lines("POST", "/ireko/adopt", body=body)
+
+    def flatten(self, ref: str, *, tag: str = "") -> Iterator[Json]:
+        """Make one layer of its layers. Lines of progress."""
+        return self._wire.lines("POST", f"/ireko/images/{ref}/flatten", query={"tag": tag})
+
+    def rebase(self, ref: str, onto: str, *, tag: str = "") -> Iterator[Json]:
+        """Put it on top of another image. Lines of progress."""
+        return self._wire.lines("POST", f"/ireko/images/{ref}/rebase", query={"onto": onto, "tag": tag})
+
     def recipes(self) -> list[Json]:
         """The built-in recipes: [{"Name", "Description", "References"}]."""
         return list(self._wire.fetch("GET", "/ireko/recipes"))

@@ -25,7 +25,8 @@ from ireko.model.image import Hardware
 class Abilities:
     """What a driver can do, so that the engine refuses early and in words.
 
-    `disk_format` is its native one ("qcow2", "vhdx"); it is also the suffix of disk files.
+    `disk_format` is its native one ("qcow2", "vhdx"); it is also the suffix of disk files. `parent_formats` are those that a
+    disk without a parent may have, beside the native one, for a differencing disk of the native format to stand on it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Abilities:
     live_snapshot: bool
     pause: bool
     shared_folders: bool
+    parent_formats: tuple[str, ...] = ()
 
 
 class Level(enum.Enum):

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ireko.drivers.base import Driver
+from ireko.engine.adoption import Adopter
 from ireko.engine.containers import Containers
 from ireko.engine.context import Context
 from ireko.engine.events import Events
 from ireko.engine.execs import Execs
 from ireko.engine.images import Images
+from ireko.engine.importing import Importer
 from ireko.engine.make import Maker, RecipeBook
 from ireko.engine.promotion import Promoter
 from ireko.engine.reconcile import reconcile
 from ireko.engine.removal import Remover
+from ireko.engine.reshaping import Reshaper
 from ireko.engine.runs import Runs
 from ireko.engine.system import System
 from ireko.engine.volumes import Volumes
@@ -37,6 +40,9 @@ class Engine:
         self.containers = Containers(context, self._runs, self.volumes, self._remover)
         self.execs = Execs(context, self._runs)
         self.images = Images(context, Maker(context, recipes))
+        self.importer = Importer(context)
+        self.adopter = Adopter(context, self.importer)
+        self.reshaper = Reshaper(context)
         self.promoter = Promoter(context, self.containers, self._remover)
         self.system = System(context, self.containers, self.images, self.volumes)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ireko.errors import InvalidInput
 from ireko.model.container import ContainerSpec, Mount, MountKind, PortMapping, Process
-from ireko.model.image import MIB, Image
+from ireko.model.image import FIRMWARE, MIB, Image
 
 SMALLEST_MEMORY = 64 * MIB
 DEFAULT_STOP_TIMEOUT = 10
@@ -64,6 +64,11 @@ def process(spec: ContainerSpec, image: Image) -> Process:
         argv = (*config.entrypoint, *(spec.command or config.command))
     if not argv and config.init is None:
         raise InvalidInput("No command specified", hint="write one behind the image's name")
+    if argv and config.init == FIRMWARE:
+        raise InvalidInput(
+            f'no command can be given to "{spec.image}": its machines boot from their own disk, into their own system',
+            hint=f"ireko run -d {spec.image}",
+        )
     return Process(
         argv=argv,
         environment=merge_environment(config.environment, spec.environment),

@@ -11,6 +11,8 @@ import msgspec
 
 GIB = 1 << 30
 MIB = 1 << 20
+FIRMWARE = "firmware"
+"""The `init` of an image that only its own boot loader can start: no command can be given to its containers."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Layer:
 
     `identity` is what the driver says identifies the file's content to its children (`drivers.base.Disks.identify`): it is
     compared before each start. `capacity` is the virtual size in bytes, `size` the bytes this layer's file takes.
-    `chain_id` is that of `ireko.disk.delta`, "" while nobody has computed it. `origin` tells a disk file that was imported
-    again, "" for what was made here. A layer with `linked` files is empty itself: it shows what they hold, the newest first.
+    `diff_id` and `chain_id` are those of `ireko.disk.delta`, "" while nobody has computed them. `origin` tells a disk file
+    that was imported again, "" for what was made here. A layer with `linked` files is empty itself: it shows what they hold,
+    the newest first.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Layer:
     chain_id: str = ""
     origin: str = ""
     linked: tuple[LinkedFile, ...] = ()
+    diff_id: str = ""
 
 
 class Hardware(enum.Enum):

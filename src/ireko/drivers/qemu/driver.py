@@ -44,6 +44,7 @@ class QemuDriver(Driver):
             live_snapshot=True,
             pause=True,
             shared_folders=bool(self._sharing and self._sharing.program),
+            parent_formats=("raw", "vhdx"),
         )
 
     @property

@@ -1,0 +1,107 @@
+"""`image import` and `adopt`: disks and machines from elsewhere become images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ireko.cli import complete
+from ireko.cli.group import verb
+from ireko.cli.progress import Progress
+from ireko.cli.session import Session, pass_session
+from ireko.cli.units import parse_size
+
+_LINK = click.option(
+    "--link", is_flag=True, help="Copy nothing: stand on the files themselves, which must stay as they are."
+)
+_PARENTS = click.option(
+    "--parents",
+    "folders",
+    multiple=True,
+    metavar="DIR",
+    help="A folder where parents may lie too, or below it; may be repeated.",
+)
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print the image's id alone.")
+
+
+@verb("import", example="ireko image import server.vhdx server:1\nireko image import --link /srv/vm/web.qcow2 web")
+@click.option(
+    "--from", "source", default="", metavar="FORMAT", help="The disk's format: vhdx, vhd, qcow2, raw, vmdk, vdi."
+)
+@_PARENTS
+@_LINK
+@click.option("--generation", type=click.Choice(["1", "2"]), help="Boot with a BIOS (1) or UEFI (2).")
+@click.option(
+    "--hardware",
+    default="",
+    type=click.Choice(["", "virtual", "common"]),
+    help="The hypervisor's own devices, or those that any system has drivers for.",
+)
+@click.option("--cpus", type=float, default=0, help="The processors that a machine gets.")
+@click.option("-m", "--memory", default="", metavar="SIZE", help="The memory that a machine gets, like 512m or 2g.")
+@click.option(
+    "--like",
+    default="",
+    metavar="IMAGE",
+    shell_complete=complete.images,
+    help="Take this image's settings and its kernel.",
+)
+@_QUIET
+@click.argument("file", metavar="FILE")
+@click.argument("name", required=False, default="", metavar="[NAME]")
+@pass_session
+def import_(
+    session: Session, *, source: str, folders: tuple[str, ...], link: bool, generation: str | None, hardware: str,
+    cpus: float, memory: str, like: str, quiet: bool, file: str, name: str,
+) -> None:  # fmt: skip
+    """Make an image of a disk.
+
+    A differencing disk brings its parents along, each as a layer; layers that are here already are shared. What is not said is
+    found by a look at the disk. The daemon reads the file itself.
+    """
+    options: dict[str, Any] = {
+        "Format": source, "Within": _absolute(folders), "Link": link, "Generation": int(generation or 0),
+        "Hardware": hardware, "Cpus": cpus, "Memory": parse_size(memory) if memory else 0, "Like": like,
+    }  # fmt: skip
+    lines = session.client.images.import_disk(_absolute([file])[0], name=name, **options)
+    session.line(Progress(session.err).show(_spoken(lines, quiet=quiet)))
+
+
+@verb("adopt", example="ireko adopt ./web-server web:1\nireko adopt --link web-server")
+@_PARENTS
+@_LINK
+@_QUIET
+@click.argument("machine")
+@click.argument("name", required=False, default="", metavar="[NAME]")
+@pass_session
+def adopt(session: Session, *, folders: tuple[str, ...], link: bool, quiet: bool, machine: str, name: str) -> None:
+    """Make an image of an existing machine and its checkpoints; the machine stays as it is.
+
+    MACHINE is the name that the hypervisor knows it by, or a folder with its disks, or the file that describes it. Without
+    a name the image is called as the machine is.
+    """
+    meant = _absolute([machine])[0] if Path(machine).exists() else machine
+    shown = Progress(session.err)
+    warnings: list[str] = []
+    lines = session.client.images.adopt(meant, name=name, within=_absolute(folders), link=link)
+    made = shown.show(_kept(_spoken(lines, quiet=quiet), warnings))
+    for warning in warnings:
+        session.note(f"WARNING: {warning}")
+    session.line(made)
+
+
+def _spoken(lines: Iterable[dict[str, Any]], *, quiet: bool) -> Iterable[dict[str, Any]]:
+    return (line for line in lines if not quiet or "status" not in line)
+
+
+def _kept(lines: Iterable[dict[str, Any]], warnings: list[str]) -> Iterable[dict[str, Any]]:
+    for line in lines:
+        warnings += (line.get("aux") or {}).get("Warnings", [])
+        yield line
+
+
+def _absolute(paths: Iterable[str]) -> list[str]:
+    return [str(Path(path).absolute()) for path in paths]

@@ -1,0 +1,134 @@
+"""An existing machine becomes an image, its checkpoints layers; the machine is left as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ireko.disk.errors import DiskError
+from ireko.disk.formats import open_layer
+from ireko.disk.links import Folders, candidates
+from ireko.disk.operations.rewriting import disks_in
+from ireko.drivers.base import ExistingMachine
+from ireko.engine.context import Context
+from ireko.engine.importing import Importer, Settings, Source
+from ireko.errors import Ambiguous, Conflict, InvalidInput, NotFound
+from ireko.model.image import Image
+from ireko.model.names import Reference
+from ireko.model.recipe import Progress
+
+_NO_REPOSITORY = re.compile(r"[^a-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """The image, and what of the machine is not in it."""
+
+    image: Image
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found of a machine."""
+
+    name: str
+    source: Source
+    settings: Settings
+    warnings: tuple[str, ...] = ()
+
+
+class Adopter:
+    """Makes images of machines."""
+
+    def __init__(self, context: Context, importer: Importer) -> None:
+        self._context = context
+        self._importer = importer
+
+    async def adopt(
+        self,
+        machine: str,
+        *,
+        reference: Reference | None,
+        link: bool,
+        within: tuple[Path, ...] = (),
+        progress: Progress,
+    ) -> Adopted:
+        """By the name that the hypervisor has for it, or the path of its folder, of what describes it, or of its disk.
+
+        Without a name the image is called as the machine is. `link` and what is raised are as in Importer.bring; besides
+        Conflict when the machine runs, Ambiguous when a folder has disks of several machines.
+        """
+        found = await self._find(machine, within)
+        image = await self._importer.bring(
+            found.source, found.settings, reference=reference or _named(found.name), link=link, progress=progress
+        )
+        return Adopted(image, found.warnings)
+
+    async def _find(self, machine: str, within: tuple[Path, ...]) -> _Found:
+        existing = await self._context.driver.existing(machine)
+        if existing is not None:
+            return _of_machine(existing, within)
+        path = Path(machine)
+        if not path.is_absolute() or not path.exists():
+            raise NotFound(
+                f'there is no machine "{machine}", and no file or folder of this name',
+                hint="name a folder with its disks, or the machine as the hypervisor does",
+            )
+        if path.is_dir():
+            leaf = await asyncio.to_thread(_leaf, path)
+            return _Found(path.name, Source(leaf, within=(path, *within)), Settings())
+        return _Found(path.stem, Source(path, within=within), Settings())
+
+
+def _of_machine(machine: ExistingMachine, within: tuple[Path, ...]) -> _Found:
+    if machine.running:
+        raise Conflict(f'the machine "{machine.name}" runs', hint="shut it down, then adopt it")
+    if not machine.disks:
+        raise InvalidInput(f'the machine "{machine.name}" has no disk')
+    first, *others = machine.disks
+    settings = Settings(None, machine.generation, machine.hardware, machine.cpus, machine.memory)
+    warnings = tuple(f'the disk "{each.path}" of "{machine.name}" is not part of the image' for each in others)
+    return _Found(machine.name, Source(first.path, first.format, within), settings, warnings)
+
+
+def _leaf(folder: Path) -> Path:
+    """The one disk in a folder that no other stands on. What can't be read as a disk is none."""
+    parents: set[Path] = set()
+    disks: list[Path] = []
+    allowed = Folders([folder])
+    for path in disks_in([folder]):
+        try:
+            with open_layer(path) as layer:
+                disks.append(path.resolve())
+                if layer.info.parent is not None:
+                    parents.update(_parent(candidates(path, layer.info.parent, allowed), allowed))
+        except DiskError:
+            continue
+    return _only([path for path in disks if path not in parents], folder)
+
+
+def _parent(places: Iterable[Path], allowed: Folders) -> list[Path]:
+    found = (path for path in places if allowed.allow(path) and path.exists())
+    return [path.resolve() for path in found][:1]
+
+
+def _only(leaves: Sequence[Path], folder: Path) -> Path:
+    if not leaves:
+        raise NotFound(f'there is no virtual disk in "{folder}"', hint="name the disk itself")
+    if len(leaves) > 1:
+        names = ", ".join(f'"{path.relative_to(folder.resolve())}"' for path in leaves[:5])
+        raise Ambiguous(f'"{folder}" has {len(leaves)} disks that no other stands on: {names}', hint="name one of them")
+    return leaves[0]
+
+
+def _named(machine: str) -> Reference | None:
+    """The machine's name as an image's, where it can be one; none otherwise, rather than one that nobody knows again."""
+    name = _NO_REPOSITORY.sub("-", machine.lower()).strip("-._")
+    try:
+        return Reference.parse(name) if name else None
+    except InvalidInput:
+        return None

@@ -1,0 +1,81 @@
+"""Disk formats that only qemu-img reads (VMDK, VDI): converted for a moment, so that all else knows four formats alone."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from ireko.engine.context import Context
+from ireko.errors import ProgramFailed, Unsupported
+from ireko.host import process
+from ireko.model.names import new_id
+from ireko.model.recipe import Progress
+
+FORMATS = ("vmdk", "vdi")
+_SPARSE_VMDK, _TEXT_VMDK = b"KDMV", b"# Disk DescriptorFile"
+_VDI, _VDI_OFFSET = struct.pack("<I", 0xBEDA107F), 0x40
+_VMDK_CAPACITY = struct.Struct("<12xQ")
+_DESCRIPTOR = struct.Struct("<28xQQ")
+_SECTOR = 512
+_LARGEST_DESCRIPTOR = 1 << 20
+
+
+@contextlib.asynccontextmanager
+async def readable(context: Context, path: Path, format_name: str, *, progress: Progress) -> AsyncIterator[Path]:
+    """The file itself, or for a foreign one a copy in a format of ours, which is gone afterwards.
+
+    Raises Unsupported for files that name others, as those are a stranger's words; ProgramMissing, ProgramFailed, NoSpace.
+    """
+    found = format_name if format_name in FORMATS else "" if format_name else _recognise(path)
+    if not found:
+        yield path
+        return
+    if found == "vmdk":
+        _refuse_other_files(path)
+    progress(f"reading the {found} disk", None, None)
+    folder = context.paths.tmp / new_id()
+    context.files.make_folder(folder)
+    try:
+        target = folder / f"{path.stem}.qcow2"
+        yield await _convert(path, found, target)
+    finally:
+        await context.discard(folder)
+
+
+async def _convert(path: Path, found: str, target: Path) -> Path:
+    try:
+        await process.run("qemu-img", "convert", "-f", found, "-O", "qcow2", path.absolute(), target)
+    except ProgramFailed as error:
+        raise ProgramFailed(
+            f'the {found} disk "{path}" can\'t be read', exit_code=error.exit_code, details=error.details
+        ) from error
+    return target
+
+
+def _recognise(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(_VDI_OFFSET + len(_VDI))
+    if head.startswith((_SPARSE_VMDK, _TEXT_VMDK)):
+        return "vmdk"
+    return "vdi" if head[_VDI_OFFSET:] == _VDI else ""
+
+
+def _refuse_other_files(path: Path) -> None:
+    """A VMDK may be no more than a text that names other files, any of this machine's: only what holds all itself is read."""
+    with path.open("rb") as file:
+        head = file.read(_SECTOR)
+        if head.startswith(_SPARSE_VMDK) and len(head) == _SECTOR and _VMDK_CAPACITY.unpack_from(head)[0]:
+            place, length = _DESCRIPTOR.unpack_from(head)
+            file.seek(place * _SECTOR)
+            text = file.read(min(length * _SECTOR, _LARGEST_DESCRIPTOR)).decode("utf-8", "replace")
+            if "parentCID=ffffffff" in text or "parentCID" not in text:
+                return
+            raise Unsupported(
+                f'the VMDK "{path}" stands on another one', hint="merge its snapshots where it was made, then try again"
+            )
+    raise Unsupported(
+        f'the VMDK "{path}" keeps its content in other files',
+        hint=f'qemu-img convert -O qcow2 "{path}" disk.qcow2, then import that',
+    )

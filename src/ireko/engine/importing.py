@@ -1,0 +1,275 @@
+"""Disk files from elsewhere become images: each layer of their chain a layer, those that are here already shared.
+
+The files stay as they are. A layer is written in the driver's own format; where the file system can, its data is shared with the
+file that it came from rather than copied. Linked, nothing is written at all: an empty layer stands on the file itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ireko.disk import partitions
+from ireko.disk.base import Allocation, LayerInfo, NewLayer, ParentReference, PathKind, RecordedPath
+from ireko.disk.base import Layer as OpenLayer
+from ireko.disk.base import Progress as Steps
+from ireko.disk.chain import Chain, open_chain
+from ireko.disk.formats import create_layer, open_layer
+from ireko.disk.reference import reference_to
+from ireko.disk.seals import intact_seal
+from ireko.disk.transfer import transfer
+from ireko.disk.use import refuse_use
+from ireko.disk.view import View
+from ireko.engine import diskwork, foreign, layers, linked, origins, storing
+from ireko.engine.context import Context, now
+from ireko.errors import Conflict, InvalidInput, NotFound, Unsupported
+from ireko.model.image import FIRMWARE, GIB, Hardware, History, Image, ImageConfig, Layer, LinkedFile, with_id
+from ireko.model.names import Reference, new_id
+from ireko.model.recipe import Progress
+
+_GUEST_SECTOR = 512
+
+
+@dataclass(frozen=True)
+class Source:
+    """A disk file. `format` "" is found by its content; parents lie in its folder, or in one of `within`."""
+
+    path: Path
+    format: str = ""
+    within: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a machine on the image gets; None: what the disk suggests. `memory` is in bytes, 0 and `cpus` 0 the usual.
+
+    `like` is an image whose settings are taken over, its kernel among them, as far as nothing else is said.
+    """
+
+    like: Image | None = None
+    generation: int | None = None
+    hardware: Hardware | None = None
+    cpus: float = 0
+    memory: int = 0
+
+
+class Importer:
+    """Makes images of disk files."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def bring(
+        self, source: Source, settings: Settings, *, reference: Reference | None, link: bool, progress: Progress
+    ) -> Image:
+        """An image of a disk and its parents. With `link` the files stay where they are, and must stay as they are.
+
+        Raises NotFound, InvalidInput, Conflict (a machine writes to the disk), Unsupported, Damaged, NoSpace.
+        """
+        _check(source, settings)
+        async with foreign.readable(self._context, source.path, source.format, progress=progress) as path:
+            if path != source.path:
+                if link:
+                    raise Unsupported(
+                        f'the disk "{source.path}" can\'t be linked, as it has to be converted', hint=_COPY
+                    )
+                source = Source(path)
+            with await asyncio.to_thread(_open, source) as chain:
+                work = _Import(self._context, chain, progress)
+                return await work.link(settings, reference) if link else await work.copy(settings, reference)
+
+
+_COPY = "leave --link out"
+
+
+def _check(source: Source, settings: Settings) -> None:
+    if settings.generation not in {None, 1, 2}:
+        raise InvalidInput(f'the generation is "{settings.generation}": it is 1 (a BIOS) or 2 (UEFI)')
+    if not source.path.is_absolute():
+        raise InvalidInput(f'the path "{source.path}" must be absolute')
+    if not source.path.exists():
+        raise NotFound(f'there is no file "{source.path}"')
+
+
+def _open(source: Source) -> Chain:
+    refuse_use(source.path)
+    chain = open_chain(source.path, within=(source.path.parent, *source.within), format_name=source.format)
+    if chain.leaf.info.sector_size != _GUEST_SECTOR:
+        size = chain.leaf.info.sector_size
+        chain.close()
+        raise Unsupported(
+            f'the disk "{source.path}" has sectors of {size} bytes: machines with other than {_GUEST_SECTOR} can\'t be made yet'
+        )
+    return chain
+
+
+class _Import:
+    """One chain on its way; the layers of `_chain` are handled lowest first."""
+
+    def __init__(self, context: Context, chain: Chain, progress: Progress) -> None:
+        self._context = context
+        self._sources = tuple(reversed(chain.layers))
+        self._view = chain.view
+        self._progress = progress
+        self._before = [linked.identify(each.info.path) for each in self._sources]
+
+    async def copy(self, settings: Settings, reference: Reference | None) -> Image:
+        """Every layer that is not here yet is written."""
+        known = origins.known(self._context, self._sources)
+        async with layers.holding(self._context, *(each.id for each in known[-1:])), self._folder() as folder:
+            fresh: list[tuple[Layer, Path]] = []
+            for number, source in enumerate(self._sources[len(known) :], start=len(known) + 1):
+                below = fresh[-1] if fresh else None
+                parent = below[0] if below else (known[-1] if known else None)
+                step = f"importing layer {number} of {len(self._sources)}"
+                fresh.append(await self._layer(step, source, folder, parent, below[1] if below else None))
+            self._check_unchanged()
+            return self._record([*known, *(layer for layer, _ in fresh)], fresh, settings, reference)
+
+    async def link(self, settings: Settings, reference: Reference | None) -> Image:
+        """One empty layer that stands on the file itself."""
+        leaf = self._sources[-1].info
+        self._check_linkable(leaf)
+        files = tuple(
+            LinkedFile(str(each.info.path), each.info.format, identity)
+            for each, identity in reversed(list(zip(self._sources, self._before, strict=True)))
+        )
+        async with self._folder() as folder:
+            layer_id = new_id()
+            half = folder / layer_id
+            self._context.files.make_folder(half)
+            path = half / self._context.paths.layer_disk(layer_id).name
+            self._stand_on(leaf, path)
+            layer = layers.seal(self._context, layer_id, path, parent=None)
+            self._context.files.sync_tree(half)
+            layer = replace(layer, linked=files)
+            return self._record([layer], [(layer, half)], settings, reference)
+
+    def _stand_on(self, leaf: LayerInfo, path: Path) -> None:
+        """An empty layer on a file that stays where it is, wherever our own root goes: its path is absolute."""
+        place = RecordedPath(PathKind.ABSOLUTE, str(leaf.path), windows=sys.platform == "win32")
+        identities = (leaf.identity.content,) if leaf.identity.content else ()
+        new = NewLayer(
+            leaf.size,
+            Allocation.DIFFERENCING,
+            parent=ParentReference((place,), identities, leaf.format),
+            disk_id=leaf.identity.disk,
+        )
+        with create_layer(path, new, format_name=self._context.driver.abilities.disk_format) as writer:
+            writer.finish()
+
+    def _check_linkable(self, leaf: LayerInfo) -> None:
+        own = self._context.driver.abilities.disk_format
+        for each in self._sources:
+            native = each.info.format == own
+            if not native and (
+                each.info.parent or each.info.format not in self._context.driver.abilities.parent_formats
+            ):
+                noun = "differencing " if each.info.parent else ""
+                raise Unsupported(
+                    f'the disk "{leaf.path}" can\'t be linked: the driver "{self._context.driver.abilities.name}" '
+                    f'does not open the {noun}{each.info.format} disk "{each.info.path}"',
+                    hint=_COPY,
+                )
+
+    async def _layer(
+        self, step: str, source: OpenLayer, folder: Path, parent: Layer | None, parent_folder: Path | None
+    ) -> tuple[Layer, Path]:
+        layer_id = new_id()
+        half, name = folder / layer_id, self._context.paths.layer_disk(layer_id).name
+        self._context.files.make_folder(half)
+        below = None
+        if parent is not None:
+            below = (parent_folder or self._context.paths.layer(parent.id)) / name
+
+        def job(steps: Steps) -> Layer:
+            new = _new(self._context, source, layer_id, parent, below)
+            with create_layer(half / name, new, format_name=self._context.driver.abilities.disk_format) as writer:
+                transfer(View([source]), writer, steps)
+                writer.finish()
+            sealed = layers.seal(self._context, layer_id, half / name, parent=parent.id if parent else None)
+            self._context.files.sync_tree(half)
+            return sealed
+
+        layer = await diskwork.do(step, job, progress=self._progress)
+        seal = intact_seal(source.info.path, source.file)
+        return replace(layer, chain_id=seal.chain_id if seal else "", origin=origins.of(source)), half
+
+    def _check_unchanged(self) -> None:
+        for source, before in zip(self._sources, self._before, strict=True):
+            if linked.identify(source.info.path) != before:
+                raise Conflict(
+                    f'the disk "{source.info.path}" was written to while it was read', hint="stop what uses it"
+                )
+
+    def _record(
+        self, stack: Sequence[Layer], fresh: list[tuple[Layer, Path]], settings: Settings, reference: Reference | None
+    ) -> Image:
+        leaf = self._sources[-1].info.path
+        steps = [
+            History(layer.created, f"import {source.info.path.name}", "", layer.size)
+            for layer, source in zip(stack, self._sources[-len(stack) :], strict=True)
+        ]
+        image = with_id(
+            Image(
+                id="",
+                layers=tuple(layer.id for layer in stack),
+                config=_config(self._view, settings),
+                created=now(),
+                comment=f"imported from {leaf.name}",
+                history=tuple(steps),
+            )
+        )
+        storing.record(self._context, fresh, image, (reference,) if reference else ())
+        return image
+
+    @contextlib.asynccontextmanager
+    async def _folder(self) -> AsyncIterator[Path]:
+        folder = self._context.paths.tmp / new_id()
+        self._context.files.make_folder(folder)
+        try:
+            yield folder
+        finally:
+            await self._context.discard(folder)
+
+
+def _new(context: Context, source: OpenLayer, layer_id: str, parent: Layer | None, below: Path | None) -> NewLayer:
+    if parent is None or below is None:
+        return NewLayer(source.info.size)
+    with open_layer(below) as found:
+        reference = reference_to(
+            found.info, context.paths.layer_disk(layer_id), parent_path=context.paths.layer_disk(parent.id)
+        )
+        return NewLayer(source.info.size, Allocation.DIFFERENCING, parent=reference, disk_id=found.info.identity.disk)
+
+
+def _config(view: View, settings: Settings) -> ImageConfig:
+    config = settings.like.config if settings.like else _suggested(partitions.look(view))
+    return replace(
+        config,
+        generation=settings.generation or config.generation,
+        hardware=settings.hardware or config.hardware,
+        cpus=settings.cpus or config.cpus,
+        memory=settings.memory or config.memory,
+    )
+
+
+def _suggested(contents: partitions.Contents) -> ImageConfig:
+    """What the disk suggests: a BIOS boots what it can, as it needs nothing more; what is not Windows has drivers for all."""
+    windows = contents.system == "windows"
+    return ImageConfig(
+        os=contents.system or ImageConfig.os,
+        generation=2 if contents.uefi and not contents.bios else 1,
+        hardware=Hardware.COMMON if windows else Hardware.VIRTUAL,
+        init=FIRMWARE,
+        memory=_memory(windows=windows),
+    )
+
+
+def _memory(*, windows: bool) -> int:
+    """Bytes that a whole system starts with: those that were imported are larger than ours."""
+    return (2 if windows else 1) * GIB

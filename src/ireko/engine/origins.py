@@ -1,0 +1,43 @@
+"""Telling disk files again that were imported before, so that what two images share is stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ireko.disk.base import Layer as OpenLayer
+from ireko.disk.seals import intact_seal
+from ireko.engine.context import Context
+from ireko.model.image import Layer
+
+_RENEWED = {"vhdx"}
+"""Formats whose content has an identity that is another as soon as somebody writes to the disk."""
+
+
+def of(source: OpenLayer) -> str:
+    """What tells a layer's file again, without reading its data: its content's identity, or that of the file itself."""
+    info = source.info
+    if info.format in _RENEWED and info.identity.content:
+        return f"{info.format} {info.identity.content} {info.size}"
+    status = info.path.stat()
+    return f"file {status.st_dev}:{status.st_ino} {status.st_size} {status.st_mtime_ns}"
+
+
+def known(context: Context, sources: Sequence[OpenLayer]) -> list[Layer]:
+    """The layers that are here for the lowest of these, lowest first; the rest is to be imported."""
+    found: list[Layer] = []
+    for source in sources:
+        layer = _same(context, source, found[-1].id if found else None)
+        if layer is None:
+            break
+        found.append(layer)
+    return found
+
+
+def _same(context: Context, source: OpenLayer, parent: str | None) -> Layer | None:
+    seal = intact_seal(source.info.path, source.file)
+    origin = of(source)
+    for layer in context.database.layers.values():
+        same = layer.origin == origin or (seal is not None and layer.chain_id == seal.chain_id)
+        if same and layer.parent == parent and not layer.linked:
+            return layer
+    return None
