@@ -99,7 +99,13 @@ class Containers:
         return made
 
     def promote(
-        self, ref: str, path: str, *, disk_format: str = "", register: str = "", move: bool = False
+        self,
+        ref: str,
+        path: str,
+        *,
+        disk_format: str = "",
+        register: str = "",
+        move: bool = False,
     ) -> Iterator[Json]:
         """Make a machine of it in a folder of the daemon's machine; lines of progress, {"aux": {"Path", "Files", …}} the last."""
         body = {"Path": path, "Format": disk_format, "Register": register, "Move": move}
