@@ -93,7 +93,7 @@ def losses(container: Container, machine: StandaloneSpec) -> tuple[str, ...]:
 def _lost_mounts(container: Container) -> Iterator[str]:
     for mount in container.spec.mounts:
         noun = "volume" if mount.kind is MountKind.VOLUME else "host path"
-        yield f'the {noun} "{mount.source}" is not part of the machine: {mount.target} shows what the image has there'
+        yield f'the {noun} "{mount.source}" is not part of the machine: {mount.target} shows what the disk has there'
 
 
 def _lost_ports(container: Container) -> Iterator[str]:

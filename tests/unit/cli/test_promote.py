@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROUTE = "POST /ireko/containers/web/promote"
-WARNING = 'the volume "data" is not part of the machine: /data shows what the image has there'
+WARNING = 'the volume "data" is not part of the machine: /data shows what the disk has there'
 
 
 def lines(*said: dict[str, object]) -> bytes:
