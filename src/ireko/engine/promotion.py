@@ -271,5 +271,5 @@ def _whole_all_the_same(place: Path) -> Iterator[None]:
     try:
         yield
     except IrekoError as error:
-        message = f'the machine is whole in "{place}", but not all is done: {error.message}'
-        raise Unavailable(message, details=error.details, hint=error.hint) from error
+        error.message = f'the machine is whole in "{place}", but not all is done: {error.message}'
+        raise
