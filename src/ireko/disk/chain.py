@@ -15,6 +15,7 @@ from ireko.disk.formats import open_layer
 from ireko.disk.links import ChainBroken, Folders, open_parent
 from ireko.disk.seals import intact_seal, read_seal
 from ireko.disk.view import View
+from ireko.errors import IrekoError
 
 LONGEST = 256
 """Layers of a chain; what is longer is no chain that anybody made on purpose."""
@@ -63,30 +64,46 @@ def open_chain(path: Path, *, within: Sequence[Path] = (), format_name: str = ""
     seals of both when they have them), that sizes agree, and that no disk stands on itself. Raises ChainBroken, and the errors of
     `open_layer`.
     """
+    chain, error = follow_chain(path, within=within, format_name=format_name)
+    if error is not None:
+        chain.close()
+        raise error
+    return chain
+
+
+def follow_chain(path: Path, *, within: Sequence[Path] = (), format_name: str = "") -> tuple[Chain, IrekoError | None]:
+    """As `open_chain`, but a chain that is broken is opened as far as it holds, and comes with what is wrong with its last link.
+
+    Raises the errors of `open_layer` for the disk itself.
+    """
     folders = Folders(within or (path.absolute().parent,))
     layers = [open_layer(path, format_name=format_name)]
     try:
         seen = {_file_id(layers[0])}
         while (parent := open_parent(layers[-1], folders)) is not None:
+            if (wrong := _against(layers, parent, seen)) is not None:
+                parent.close()
+                return Chain(layers), wrong
             layers.append(parent)
-            _check_new(layers, seen)
+            seen.add(_file_id(parent))
+    except IrekoError as error:
+        return Chain(layers), error
     except BaseException:
-        for layer in layers:
-            layer.close()
+        Chain(layers).close()
         raise
-    return Chain(layers)
+    return Chain(layers), None
 
 
-def _check_new(layers: list[Layer], seen: set[tuple[int, int]]) -> None:
-    """Hold the newest found to what no chain may do."""
-    child, parent = layers[-2], layers[-1]
+def _against(layers: list[Layer], parent: Layer, seen: set[tuple[int, int]]) -> ChainBroken | None:
+    """What speaks against a parent that is the right one in itself: what no chain may do."""
+    child = layers[-1]
     if _file_id(parent) in seen:
         structure, found = f'the parent "{parent.info.path}"', "a disk that stands on this one"
-        raise ChainBroken(child.info.path, structure, found=found, wanted="another")
-    seen.add(_file_id(parent))
-    if len(layers) > LONGEST:
+        return ChainBroken(child.info.path, structure, found=found, wanted="another")
+    if len(layers) >= LONGEST:
         found = f"more than {LONGEST} layers"
-        raise ChainBroken(layers[0].info.path, "the chain", found=found, wanted=f"{LONGEST} or fewer")
+        return ChainBroken(layers[0].info.path, "the chain", found=found, wanted=f"{LONGEST} or fewer")
+    return None
 
 
 def _file_id(layer: Layer) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -23,10 +23,9 @@ from ireko.cli.group import verb
 from ireko.cli.render import Fields, Item
 from ireko.cli.session import Session, pass_session
 from ireko.cli.text import printable
-from ireko.disk.base import Problem, Progress
-from ireko.disk.chain import Chain, check_chain, open_chain
+from ireko.disk.base import Layer, Problem, Progress
+from ireko.disk.chain import check_chain, follow_chain
 from ireko.disk.errors import DiskError
-from ireko.disk.formats import open_layer
 
 _MOST = 1000
 """Problems of one disk that are told; a damaged table may have millions."""
@@ -76,46 +75,33 @@ def check(
 def _check(file: Path, folders: tuple[Path, ...], source: str, progress: Progress, *, deep: bool) -> Item:
     """What was found. Raises what is no fault of a disk: that there is no such file, or none that may be read."""
     try:
-        with open_chain(file, within=folders, format_name=source) as chain:
-            return _item(file, chain, list(_first(check_chain(chain, progress, deep=deep))), deep=deep)
+        chain, broken = follow_chain(file, within=folders, format_name=source)
     except DiskError as error:
-        return _broken(file, source, error, progress, deep=deep)
+        return _item(file, [], [_broken_link(error)], deep=deep)
+    with chain:
+        if broken is not None and not isinstance(broken, DiskError):
+            raise broken
+        deep = deep and broken is None  # ids of layers are made of those below them
+        problems = [] if broken is None else [_broken_link(broken)]
+        problems += itertools.starmap(_problem, itertools.islice(check_chain(chain, progress, deep=deep), _MOST + 1))
+        return _item(file, chain.layers, problems, deep=deep)
 
 
-def _broken(file: Path, source: str, error: DiskError, progress: Progress, *, deep: bool) -> Item:
-    """The link that is broken, and what else is wrong with the file itself."""
-    first = _problem(error.path, Problem(error.structure, str(error.found), str(error.wanted), error.offset))
-    problems = [{**first, "Hint": error.hint}]
-    try:
-        with Chain([open_layer(file, format_name=source)]) as alone:
-            item = _item(file, alone, list(_first(check_chain(alone, progress))), deep=deep)
-    except DiskError:
-        return {
-            "File": str(file),
-            "Sound": False,
-            "Deep": deep,
-            "Layers": [],
-            "Dirty": False,
-            "Problems": problems,
-            "More": False,
-        }
-    return {**item, "Sound": False, "Problems": problems + item["Problems"]}
-
-
-def _first(found: Iterator[tuple[Path, Problem]]) -> Iterator[tuple[Path, Problem]]:
-    return itertools.islice(found, _MOST + 1)
-
-
-def _item(file: Path, chain: Chain, found: list[tuple[Path, Problem]], *, deep: bool) -> Item:
+def _item(file: Path, layers: Sequence[Layer], problems: list[Item], *, deep: bool) -> Item:
     return {
         "File": str(file),
-        "Sound": not found,
+        "Sound": not problems,
         "Deep": deep,
-        "Layers": [str(layer.info.path) for layer in chain.layers],
-        "Dirty": any(layer.info.dirty for layer in chain.layers),
-        "Problems": [_problem(path, problem) for path, problem in found[:_MOST]],
-        "More": len(found) > _MOST,
+        "Layers": [str(layer.info.path) for layer in layers],
+        "Dirty": any(layer.info.dirty for layer in layers),
+        "Problems": problems[:_MOST],
+        "More": len(problems) > _MOST,
     }
+
+
+def _broken_link(error: DiskError) -> Item:
+    problem = Problem(error.structure, str(error.found), str(error.wanted), error.offset)
+    return {**_problem(error.path, problem), "Hint": error.hint}
 
 
 def _problem(path: Path, problem: Problem) -> Item:

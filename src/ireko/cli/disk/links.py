@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ireko.disk.base import Layer, LayerInfo
-from ireko.disk.chain import open_chain
-from ireko.disk.errors import DiskDamaged, DiskError
-from ireko.disk.formats import open_layer
-from ireko.disk.links import Folders, open_parent
+from ireko.disk.chain import follow_chain
+from ireko.disk.errors import DiskDamaged
 from ireko.disk.seals import Seal, intact_seal
 from ireko.errors import IrekoError
 
@@ -40,28 +37,9 @@ class Walk:
 
 def walk(file: Path, folders: Sequence[Path], *, source: str = "") -> Walk:
     """Follow a chain as far as it holds. Raises the errors of `open_layer` for the file itself."""
-    try:
-        with open_chain(file, within=folders, format_name=source) as chain:
-            return Walk(tuple(link(layer) for layer in chain.layers))
-    except IrekoError as error:
-        return Walk(tuple(_sound_links(file, folders, source, error)), error)
-
-
-def _sound_links(file: Path, folders: Sequence[Path], source: str, broken: IrekoError) -> Iterator[Link]:
-    end = broken.path if isinstance(broken, DiskError) else None
-    allowed = Folders(folders)
-    with contextlib.ExitStack() as opened:
-        layer: Layer | None = opened.enter_context(open_layer(file, format_name=source))
-        while layer is not None:
-            yield link(layer)
-            if layer.info.path == end:
-                return
-            try:
-                layer = open_parent(layer, allowed)
-            except IrekoError:
-                return
-            if layer is not None:
-                opened.push(layer)
+    chain, broken = follow_chain(file, within=folders, format_name=source)
+    with chain:
+        return Walk(tuple(link(layer) for layer in chain.layers), broken)
 
 
 def link(layer: Layer) -> Link:
