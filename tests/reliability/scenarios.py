@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from ireko.engine.importing import Settings, Source
 from ireko.errors import IrekoError
 from ireko.model.container import Mount, MountKind
 from ireko.model.names import Reference
+from tests.disks import write_disk
 
 from .conftest import MakeWorld
 from .world import Verb, World
@@ -90,6 +93,43 @@ async def _only_mine(world: World) -> None:
     await world.engine.containers.remove("box", force=True)
 
 
+def disks(world: World) -> tuple[Path, Path]:
+    """A disk and a child of it, outside the root."""
+    folder = world.root.parent / "vm"
+    base, leaf = folder / "base.qcow2", folder / "leaf.qcow2"
+    if not folder.exists():
+        folder.mkdir()
+        write_disk(base, {0: 1})
+        write_disk(leaf, {64: 2}, parent=base)
+    return base, leaf
+
+
+async def bring(world: World, *, link: bool = False, name: str = "server") -> None:
+    base, leaf = disks(world)
+    await world.engine.importer.bring(
+        Source(base if link else leaf), Settings(), reference=Reference(name), link=link, progress=lambda *_: None
+    )
+
+
+async def adopt(world: World) -> None:
+    await world.engine.adopter.adopt(
+        str(disks(world)[1].parent), reference=Reference("server"), link=False, progress=lambda *_: None
+    )
+
+
+async def flatten(world: World) -> None:
+    await world.engine.reshaper.flatten("mine", reference=Reference("flat"), progress=lambda *_: None)
+
+
+async def rebase(world: World) -> None:
+    await world.engine.reshaper.rebase("mine", "debian:12", reference=Reference("moved"), progress=lambda *_: None)
+
+
+async def mine_and_debian(world: World) -> None:
+    await committed(world)
+    await _only_debian_12(world)
+
+
 SCENARIOS = [
     Scenario("create", lambda w: w.make("new", start=False)),
     Scenario("create-volumes", lambda w: w.make("new", start=False, mounts=(NAMED, UNNAMED))),
@@ -120,6 +160,12 @@ SCENARIOS = [
     Scenario("recreate-committed", lambda w: w.engine.containers.recreate("box"), committed, partly=("created",)),
     Scenario("image-make", lambda w: w.engine.images.make("debian", progress=lambda *_: None)),
     Scenario("image-make-again", lambda w: w.engine.images.make("nano", progress=lambda *_: None), running),
+    Scenario("image-import", bring),
+    Scenario("image-import-again", lambda w: bring(w, name="again"), bring),
+    Scenario("image-import-link", lambda w: bring(w, link=True)),
+    Scenario("adopt", adopt),
+    Scenario("image-flatten", flatten, committed),
+    Scenario("image-rebase", rebase, mine_and_debian),
     Scenario("tag", _tag),
     Scenario("rmi", lambda w: w.engine.images.remove("debian:12"), _only_debian_12),
     Scenario("rmi-committed", lambda w: w.engine.images.remove("mine"), _only_mine),

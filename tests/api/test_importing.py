@@ -1,0 +1,296 @@
+"""Disks and machines from elsewhere become images, and images get other layers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ireko.disk.errors import DiskError
+from ireko.errors import Conflict
+from ireko.host import process
+from ireko.model.image import Image
+from tests.disks import SIZE, content, write_disk
+
+from .conftest import Daemon, Http
+
+qemu_img = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
+
+
+async def told(http: Http, path: str, body: object = None, /, **query: str) -> list[dict[str, Any]]:
+    """The lines of a work that takes its time."""
+    async with http.session.post(f"http://d{path}", json=body, params=query) as response:
+        assert response.status == 200, await response.text()
+        return [json.loads(line) for line in (await response.text()).splitlines()]
+
+
+async def bring(http: Http, path: Path, name: str, **more: object) -> list[dict[str, Any]]:
+    return await told(http, "/ireko/images/import", {"Path": str(path), "Name": name, **more})
+
+
+def error(lines: list[dict[str, Any]]) -> str:
+    message: str = lines[-1].get("error", "")
+    return message
+
+
+async def refusal(http: Http, path: str, body: object) -> str:
+    """What is said to a request that makes no sense, be it at once or as the last line."""
+    async with http.session.post(f"http://d{path}", json=body) as response:
+        last = json.loads((await response.text()).splitlines()[-1])
+    return str(last.get("message") or last["error"])
+
+
+def layers(daemon: Daemon, name: str) -> list[Path]:
+    """The disk files of an image, the lowest first."""
+    root = daemon.engine.system.root()
+    return [root / "layers" / layer / "disk.qcow2" for layer in image(daemon, name).layers]
+
+
+def image(daemon: Daemon, name: str) -> Image:
+    return daemon.engine.images.get(name)
+
+
+def shown(daemon: Daemon, name: str, *within: Path) -> bytes:
+    return content(layers(daemon, name)[-1], daemon.engine.system.root(), *within)
+
+
+def untouched(daemon: Daemon) -> bool:
+    """Nothing is half-made."""
+    root = daemon.engine.system.root()
+    known = {layer for each in daemon.engine.images.all() for layer in each.layers}
+    return not list((root / "tmp").iterdir()) and {entry.name for entry in (root / "layers").iterdir()} == known
+
+
+class TestImport:
+    @pytest.mark.parametrize("suffix", ["vhdx", "vhd", "qcow2", "raw"])
+    async def test_a_disk_alone(self, http: Http, daemon: Daemon, tmp_path: Path, suffix: str) -> None:
+        disk = write_disk(tmp_path / f"サーバ 1.{suffix}", {0: 1, 4096: 2})
+        before = disk.read_bytes()
+        lines = await bring(http, disk, "server:1")
+        assert lines[-1]["aux"]["ID"] == image(daemon, "server:1").id
+        assert shown(daemon, "server:1") == content(disk)
+        assert disk.read_bytes() == before
+        assert untouched(daemon)
+
+    @qemu_img
+    @pytest.mark.parametrize("name", ["vmdk", "vdi"])
+    async def test_what_qemu_img_reads(self, http: Http, daemon: Daemon, tmp_path: Path, name: str) -> None:
+        disk = write_disk(tmp_path / "disk.qcow2", {64: 3})
+        foreign = tmp_path / f"other.{name}"
+        await process.run("qemu-img", "convert", "-O", name, disk, foreign)
+        await bring(http, foreign, "foreign")
+        assert shown(daemon, "foreign") == content(disk)
+        assert untouched(daemon)
+
+    async def test_a_chain_is_a_stack(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        base = write_disk(tmp_path / "base.vhdx", {0: 1, 1024: 2})
+        middle = write_disk(tmp_path / "middle.avhdx", {1024: 3}, parent=base)
+        leaf = write_disk(tmp_path / "leaf.avhdx", {2048: 4}, parent=middle)
+        await bring(http, leaf, "web")
+        assert len(layers(daemon, "web")) == 3
+        assert shown(daemon, "web") == content(leaf)
+        for path, source in zip(layers(daemon, "web"), (base, middle, leaf), strict=True):
+            assert content(path, daemon.engine.system.root()) == content(source)
+
+    async def test_what_two_chains_share_is_stored_once(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        base = write_disk(tmp_path / "base.vhdx", {0: 1})
+        one = write_disk(tmp_path / "one.vhdx", {64: 2}, parent=base)
+        other = write_disk(tmp_path / "other.vhdx", {64: 3}, parent=base)
+        await bring(http, one, "one")
+        await bring(http, other, "other")
+        await bring(http, other, "again")
+        assert image(daemon, "one").layers[0] == image(daemon, "other").layers[0]
+        assert image(daemon, "other").layers == image(daemon, "again").layers
+        assert shown(daemon, "other") == content(other)
+
+    async def test_a_disk_that_was_written_to_is_another(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        disk = write_disk(tmp_path / "disk.qcow2", {0: 1})
+        await bring(http, disk, "before")
+        disk.unlink()
+        write_disk(disk, {0: 2})
+        await bring(http, disk, "after")
+        assert image(daemon, "before").layers != image(daemon, "after").layers
+        assert shown(daemon, "after") == content(disk)
+
+    async def test_a_parent_elsewhere_has_to_be_allowed(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        (tmp_path / "bases").mkdir()
+        (tmp_path / "vm").mkdir()
+        base = write_disk(tmp_path / "bases" / "base.qcow2", {0: 1})
+        leaf = write_disk(tmp_path / "vm" / "leaf.qcow2", {64: 2}, parent=base)
+        assert "it must be inside" in error(await bring(http, leaf, "web"))
+        await bring(http, leaf, "web", Within=[str(tmp_path / "bases")])
+        assert shown(daemon, "web") == content(leaf, tmp_path)
+
+    async def test_settings(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        disk = write_disk(tmp_path / "disk.vhdx", {0: 1})
+        await bring(http, disk, "big", Generation=2, Hardware="common", Cpus=2, Memory=2 << 30)
+        config = image(daemon, "big").config
+        assert (config.generation, config.hardware.value, config.cpus, config.memory) == (2, "common", 2, 2 << 30)
+        await bring(http, disk, "like", Like="nano", Memory=1 << 30)
+        like, nano = image(daemon, "like").config, image(daemon, "nano").config
+        assert (like.command, like.init, like.boot, like.memory) == (nano.command, nano.init, nano.boot, 1 << 30)
+
+    async def test_a_command_makes_no_sense_there(self, http: Http, tmp_path: Path) -> None:
+        await bring(http, write_disk(tmp_path / "disk.vhdx", {0: 1}), "own")
+        answered = await http("POST", "/containers/create", {"Image": "own", "Cmd": ["true"]})
+        assert (answered.status, "boot from their own disk" in answered.body["message"]) == (400, True)
+        assert (await http("POST", "/containers/create", {"Image": "own"})).status == 201
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            ({}, "no disk file was named"),
+            ({"Path": "relative.vhdx"}, "must be absolute"),
+            ({"Path": "/no/such.vhdx"}, 'there is no file "/no/such.vhdx"'),
+            ({"Path": "/no/such.vhdx", "Hardware": "odd"}, 'there is no hardware "odd"'),
+            ({"Path": "/no/such.vhdx", "Generation": 3}, 'the generation is "3"'),
+            ({"Path": "/no/such.vhdx", "Name": "Bad Name"}, "invalid reference format"),
+            ({"Path": "/no/such.vhdx", "Like": "nobody"}, "No such image"),
+        ],
+    )
+    async def test_bad_input(self, http: Http, daemon: Daemon, body: dict[str, object], said: str) -> None:
+        assert said in await refusal(http, "/ireko/images/import", body)
+        assert untouched(daemon)
+
+    async def test_what_is_no_disk(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        text = tmp_path / "disk.vhdx"
+        text.write_text("not a disk at all\n" * 1000)
+        assert f'"{text}"' in error(await bring(http, text, "text"))
+        assert untouched(daemon)
+
+    async def test_damage_in_the_middle(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        base = write_disk(tmp_path / "base.vhdx", {0: 1})
+        leaf = write_disk(tmp_path / "leaf.vhdx", {64: 2}, parent=base)
+        base.write_bytes(base.read_bytes()[: 3 << 20])
+        assert error(await bring(http, leaf, "web"))
+        assert untouched(daemon)
+        assert [each.id for each in daemon.engine.images.all()] == [image(daemon, "nano").id]
+
+    @pytest.mark.parametrize(
+        "text", ['# Disk DescriptorFile\nRW 2048 FLAT "/etc/passwd" 0\n', "KDMV" + "\0" * 600], ids=["text", "split"]
+    )
+    async def test_a_vmdk_that_names_other_files(self, http: Http, daemon: Daemon, tmp_path: Path, text: str) -> None:
+        hostile = tmp_path / "disk.vmdk"
+        hostile.write_text(text)
+        assert "in other files" in error(await bring(http, hostile, "web"))
+        assert untouched(daemon)
+
+
+class TestLink:
+    async def test_nothing_is_copied(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        base = write_disk(tmp_path / "base.qcow2", {0: 1, 1024: 5})
+        leaf = write_disk(tmp_path / "leaf.qcow2", {64: 2}, parent=base)
+        await bring(http, leaf, "linked", Link=True)
+        (layer,) = layers(daemon, "linked")
+        assert layer.stat().st_size <= 64 << 10
+        assert shown(daemon, "linked", tmp_path) == content(leaf)
+
+    async def test_a_change_is_noticed(self, http: Http, tmp_path: Path) -> None:
+        base = write_disk(tmp_path / "base.qcow2", {0: 1})
+        leaf = write_disk(tmp_path / "leaf.qcow2", {64: 2}, parent=base)
+        await bring(http, leaf, "linked", Link=True, Like="nano")
+        ref = await http.create("true", image="linked")
+        base.touch()
+        answered = await http("POST", f"/containers/{ref}/start")
+        assert answered.status == 500
+        assert f'stands on "{base}", which was changed' in answered.body["message"]
+
+    async def test_what_the_driver_can_not_open(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        base = write_disk(tmp_path / "base.vhdx", {0: 1})
+        leaf = write_disk(tmp_path / "leaf.vhdx", {64: 2}, parent=base)
+        assert "can't be linked" in error(await bring(http, leaf, "web", Link=True))
+        assert untouched(daemon)
+
+
+class TestAdopt:
+    async def test_a_folder_with_checkpoints(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        folder = tmp_path / "Web Server" / "Virtual Hard Disks"
+        folder.mkdir(parents=True)
+        base = write_disk(folder / "web.vhdx", {0: 1})
+        leaf = write_disk(folder / "web_3F2504E0.avhdx", {64: 2}, parent=base)
+        lines = await told(http, "/ireko/adopt", {"Machine": str(folder.parent)})
+        assert lines[-1]["aux"]["Warnings"] == []
+        assert len(layers(daemon, "web-server")) == 2
+        assert shown(daemon, "web-server") == content(leaf)
+
+    async def test_a_disk(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        disk = write_disk(tmp_path / "db.qcow2", {0: 1})
+        await told(http, "/ireko/adopt", {"Machine": str(disk), "Name": "db:1"})
+        assert shown(daemon, "db:1") == content(disk)
+
+    async def test_several_machines_in_one_folder(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        write_disk(tmp_path / "one.vhdx", {0: 1})
+        write_disk(tmp_path / "two.vhdx", {0: 1})
+        message = error(await told(http, "/ireko/adopt", {"Machine": str(tmp_path)}))
+        assert '"one.vhdx", "two.vhdx"' in message
+        assert untouched(daemon)
+
+    @pytest.mark.parametrize(
+        ("machine", "said"), [("nobody", 'there is no machine "nobody"'), ("", "no machine was named")]
+    )
+    async def test_no_such_machine(self, http: Http, machine: str, said: str) -> None:
+        assert said in await refusal(http, "/ireko/adopt", {"Machine": machine})
+
+
+class TestLayers:
+    async def test_flatten(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        base = write_disk(tmp_path / "base.vhdx", {0: 1, 64: 7})
+        leaf = write_disk(tmp_path / "leaf.vhdx", {64: 2}, parent=base)
+        await bring(http, leaf, "web")
+        old = image(daemon, "web")
+        await told(http, "/ireko/images/web/flatten")
+        assert len(layers(daemon, "web")) == 1
+        assert shown(daemon, "web") == content(leaf)
+        assert image(daemon, "web").config == old.config
+        assert daemon.engine.images.references(old.id) == []
+
+    async def test_flatten_under_another_name(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        base = write_disk(tmp_path / "base.vhdx", {0: 1})
+        await bring(http, write_disk(tmp_path / "leaf.vhdx", {64: 2}, parent=base), "web")
+        await told(http, "/ireko/images/web/flatten", tag="web:flat")
+        assert (len(layers(daemon, "web")), len(layers(daemon, "web:flat"))) == (2, 1)
+
+    async def test_there_is_nothing_to_flatten(self, http: Http) -> None:
+        assert "one layer already" in error(await told(http, "/ireko/images/nano/flatten"))
+
+    async def test_a_container_of_a_flat_image_sees_the_same_files(self, http: Http, daemon: Daemon) -> None:
+        ref = await http.run("sh", "-c", "echo kept > /kept")
+        await http("POST", f"/containers/{ref}/wait")
+        await http("POST", "/commit", None, container=ref, repo="mine")
+        await told(http, "/ireko/images/mine/flatten")
+        assert len(image(daemon, "mine").layers) == 1
+        assert await http.output(await http.run("cat", "/kept", image="mine")) == "kept\n"
+
+    async def test_rebase_shares_what_is_the_same(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        await bring(http, write_disk(tmp_path / "one.vhdx", {0: 1, 1024: 2, 2048: 3}), "one")
+        other = write_disk(tmp_path / "other.vhdx", {0: 1, 1024: 9, 4096: 4})
+        await bring(http, other, "other")
+        await told(http, "/ireko/images/other/rebase", onto="one")
+        assert image(daemon, "other").layers[0] == image(daemon, "one").top
+        assert shown(daemon, "other") == content(other)
+        top = daemon.engine.images.layer(image(daemon, "other").top)
+        assert top.size < 1 << 20
+
+    async def test_rebase_refuses(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        await bring(http, write_disk(tmp_path / "big.vhdx", {0: 1}, size=2 * SIZE), "big")
+        await bring(http, write_disk(tmp_path / "small.vhdx", {0: 1}), "small")
+        assert "can't stand on a larger one" in error(await told(http, "/ireko/images/small/rebase", onto="big"))
+        assert "stands on" in error(await told(http, "/ireko/images/small/rebase", onto="small"))
+        assert untouched(daemon)
+
+
+async def test_a_disk_that_changes_while_it_is_read(daemon: Daemon, tmp_path: Path) -> None:
+    from ireko.engine.importing import Settings, Source
+
+    disk = write_disk(tmp_path / "disk.qcow2", {0: 1})
+
+    def touch(step: str, done: int | None, total: int | None) -> None:
+        del step, done, total
+        disk.touch()
+
+    with pytest.raises((Conflict, DiskError), match="was written to"):
+        await daemon.engine.importer.bring(Source(disk), Settings(), reference=None, link=False, progress=touch)
+    assert untouched(daemon)
