@@ -65,6 +65,53 @@ def test_a_stream_reads_and_seeks(tmp_path: Path) -> None:
 
 
 def test_a_smaller_parent_is_zeros_behind_its_end(tmp_path: Path) -> None:
+    base, middle, leaf = (tmp_path / name for name in ("0.raw", "1.qcow2", "2.qcow2"))
+    add_layer(base, Content(1, ((0, MIB, DATA),)))
+    for path, size, parent in ((middle, MIB // 2, base), (leaf, 2 * MIB, middle)):
+        with open_layer(parent) as layer:
+            reference = reference_to(layer.info, path)
+        with create_layer(path, NewLayer(size, Allocation.DIFFERENCING, parent=reference)) as writer:
+            writer.finish()
+    with open_chain(leaf) as chain:
+        assert chain.view.read(0, 2 * MIB) == base.read_bytes()[: MIB // 2] + bytes(3 * MIB // 2)
+
+
+def test_a_parent_outside_is_not_touched(tmp_path: Path) -> None:
+    base = small(tmp_path / "other", "raw")[0]
+    leaf = tmp_path / "mine" / "leaf.qcow2"
+    leaf.parent.mkdir()
+    add_layer(leaf, CHILD, base)
+    with pytest.raises(ChainBroken, match="inside"):
+        open_chain(leaf)
+    with open_chain(leaf, within=[tmp_path]) as chain:
+        assert len(chain.layers) == 2
+    (leaf.parent / "link").symlink_to(tmp_path / "other")
+    relinked = leaf.parent / "linked.qcow2"
+    add_layer(relinked, CHILD, leaf.parent / "link" / "0.raw")
+    with pytest.raises(ChainBroken, match="inside"):
+        open_chain(relinked)
+
+
+def test_a_moved_parent_with_an_identity_is_found_by_its_name(tmp_path: Path) -> None:
+    base, leaf = small(tmp_path, "vhdx", "vhdx")
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    base.rename(folder / base.name)
+    with pytest.raises(ChainBroken, match="missing"):
+        open_chain(leaf)
+    with open_chain(leaf, within=[tmp_path, folder]) as chain:
+        assert chain.base.info.path == folder / base.name
+
+
+def test_another_parent_is_refused(tmp_path: Path) -> None:
+    base, leaf = small(tmp_path, "vhdx", "vhdx")
+    base.unlink()
+    add_layer(base, BASE)
+    with pytest.raises(ChainBroken, match="identity"):
+        open_chain(leaf)
+
+
+def test_a_broken_chain_is_followed_as_far_as_it_holds(tmp_path: Path) -> None:
     base, middle, leaf = small(tmp_path, "vhdx", "vhdx", "qcow2")
     base.unlink()
     chain, error = follow_chain(leaf)
