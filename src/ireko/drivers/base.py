@@ -133,9 +133,9 @@ class StandaloneSpec:
     """A machine that is to run without ireko, from a folder that has all it needs.
 
     `disk`, `kernel`, `initrd` and `seed` are names of files in that folder; without a kernel firmware boots the disk, as in
-    MachineSpec. With one, the seed has the command that runs, on a terminal (Stdio.TTY). `memory` is in bytes; `ports` have
-    their host ports. `origin` tells people what it was made from. `place` is where the folder will be, when that is not
-    where it is written: what is written names the disk by its path there.
+    MachineSpec. With one, the seed has the command that runs on a terminal (`stdio` TTY), or none (CONSOLE). `memory` is in
+    bytes; `ports` have their host ports. `origin` tells people what it was made from. `place` is where the folder will be,
+    when that is not where it is written: what is written names the disk by its path there.
     """
 
     name: str
@@ -149,6 +149,7 @@ class StandaloneSpec:
     initrd: str = ""
     append: str = ""
     seed: str = ""
+    stdio: Stdio = Stdio.TTY
     ports: tuple[PortMapping, ...] = ()
     mac: str = ""
     origin: str = ""
@@ -446,8 +447,12 @@ class Driver(Protocol):
         Raises Unsupported for what can't be had on this host, AlreadyThere, NoSpace, Denied.
         """
 
-    async def check_register(self, name: str) -> None:
-        """Whether `register` can be asked for. Raises Unavailable, ProgramMissing, AlreadyThere for a name that is taken."""
+    async def check_register(self, name: str, disk_format: str = "") -> None:
+        """Whether `register` can be asked for: for this name, and a disk of this format.
+
+        Raises Unavailable, ProgramMissing, AlreadyThere for a name that is taken, InvalidInput for one that can't be,
+        Unsupported for the format.
+        """
 
     async def register(self, spec: StandaloneSpec, folder: Path) -> None:
         """Have the hypervisor know the machine of a folder that `write_standalone` has filled, under the spec's name.

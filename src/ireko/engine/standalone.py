@@ -46,6 +46,7 @@ def spec(container: Container, image: Image, contents: Contents, choice: Choice)
         initrd=INITRD if by_kernel else "",
         append=boot.append if boot is not None and by_kernel else "",
         seed=SEED if by_kernel else "",
+        stdio=Stdio.CONSOLE if container.system else Stdio.TTY,
         ports=tuple(port for port in _ports(container) if port.host_port),
         mac=machines.mac(choice.identity),
         origin=f'the container "{container.name}" of the image "{container.spec.image}"',

@@ -112,7 +112,8 @@ class FakeDriver(Driver):
             await self._step("write_standalone.after")
         return written
 
-    async def check_register(self, name: str) -> None:
+    async def check_register(self, name: str, disk_format: str = "") -> None:
+        del disk_format
         await self._lifeline.check()
         if name in self._host.registered:
             raise AlreadyThere(f'there is a machine "{name}" already')

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ireko.drivers.base import Disk, MachineSpec, Share, Stdio
-from ireko.drivers.qemu import files
+from ireko.drivers.qemu import files, hardware
+from ireko.drivers.qemu.firmware import Firmware
 from ireko.model.container import PortMapping
 
 PROGRAM = "qemu-system-x86_64"
@@ -20,17 +21,29 @@ _MIB = 1 << 20
 _TRANSLATION_CACHE = 128  # MiB; without a limit one guest's grows to a gigabyte
 _SHUTDOWN_TRACE = "qemu_system_shutdown_request"
 
+DRIVERS = {"vhd": "vpc"}
+"""What QEMU calls disk formats, where that is not what we call them."""
+
 
 def arguments(
-    spec: MachineSpec, *, accelerator: str, ports: tuple[PortMapping, ...], monitor: int, program: str = PROGRAM
+    spec: MachineSpec,
+    *,
+    accelerator: str,
+    ports: tuple[PortMapping, ...],
+    monitor: int,
+    program: str = PROGRAM,
+    firmware: Firmware | None = None,
 ) -> list[str]:
-    """The program and its arguments. `ports` have their host ports; `monitor` is the listening descriptor it inherits."""
+    """The program and its arguments. `ports` have their host ports; `monitor` is the listening descriptor it inherits.
+
+    With `firmware` the machine boots by it, and has a copy of its variables in its folder.
+    """
     return [
         program,
-        *_machine(spec, accelerator),
+        *_machine(spec, accelerator, firmware),
         *_monitor(monitor),
-        *_boot(spec),
-        *(word for disk in spec.disks for word in _disk(disk)),
+        *_boot(spec, firmware),
+        *_disks(spec),
         *(word for share in spec.shares for word in _share(share)),
         *(_network(spec, ports) if spec.network else ()),
         *_ports(spec.stdio),
@@ -63,10 +76,30 @@ def disk_nodes(disk: Disk, generation: int = 0) -> tuple[dict[str, object], dict
     if not disk.read_only:
         common["discard"] = "unmap"
     file = {"driver": "file", "node-name": file_node(name), "filename": str(disk.path), **common}
-    top = {"driver": disk.format, "node-name": name, "file": file_node(name), **common}
+    top = {"driver": DRIVERS.get(disk.format, disk.format), "node-name": name, "file": file_node(name), **common}
     if not disk.read_only:
         top["detect-zeroes"] = "unmap"
     return file, top
+
+
+def flash_nodes(firmware: Firmware, code: str, variables: str) -> Iterator[dict[str, object]]:
+    """The block nodes of a UEFI firmware, whose files are those of these names."""
+    for name, driver, file, fixed in (
+        ("code", firmware.code.format, code, True),
+        ("variables", firmware.variables.format, variables, False),
+    ):
+        below = {"driver": "file", "filename": file, "read-only": fixed}
+        yield {"driver": driver, "node-name": name, "read-only": fixed, "file": below}
+
+
+def flash_options() -> tuple[str, str]:
+    """What of `-machine` has a machine boot by these nodes."""
+    return "pflash0=code", "pflash1=variables"
+
+
+def forward(port: PortMapping) -> str:
+    """What of `-netdev user` publishes a port."""
+    return f"hostfwd={port.protocol}:{port.host_ip}:{port.host_port}-:{port.port}"
 
 
 def escape(value: str) -> str:
@@ -74,12 +107,14 @@ def escape(value: str) -> str:
     return value.replace(",", ",,")
 
 
-def _machine(spec: MachineSpec, accelerator: str) -> Iterator[str]:
+def _machine(spec: MachineSpec, accelerator: str, firmware: Firmware | None) -> Iterator[str]:
     tuning = f",tb-size={_TRANSLATION_CACHE}" if accelerator == "tcg" else ""
     yield from ("-name", f"guest={escape(spec.id)}")
     yield from ("-uuid", str(uuid.uuid5(uuid.NAMESPACE_OID, spec.id)))
-    shared = ",memory-backend=memory" if spec.shares else ""
-    yield from ("-machine", f"q35,usb=off,vmport=off,smbus=off,graphics=off{shared}")
+    options = ["q35", "usb=off", "vmport=off", "smbus=off", "graphics=off", *(flash_options() if firmware else ())]
+    if spec.shares:
+        options.append("memory-backend=memory")
+    yield from ("-machine", ",".join(options))
     yield from ("-accel", f"{accelerator}{tuning}", "-cpu", "host" if accelerator == "kvm" else "max,la57=off")
     yield from ("-smp", str(max(1, math.ceil(spec.cpus))), "-m", f"{math.ceil(spec.memory / _MIB)}M")
     if spec.shares:
@@ -97,7 +132,10 @@ def _monitor(descriptor: int) -> Iterator[str]:
     yield from ("-mon", "chardev=monitor,mode=control")
 
 
-def _boot(spec: MachineSpec) -> Iterator[str]:
+def _boot(spec: MachineSpec, firmware: Firmware | None) -> Iterator[str]:
+    if firmware is not None:
+        for node in flash_nodes(firmware, firmware.code.filename, files.VARIABLES):
+            yield from ("-blockdev", json.dumps(node, ensure_ascii=False))
     if spec.kernel is not None:
         yield from ("-kernel", str(spec.kernel))
         if spec.initrd is not None:
@@ -106,14 +144,21 @@ def _boot(spec: MachineSpec) -> Iterator[str]:
             yield from ("-append", spec.append)
 
 
-def _disk(disk: Disk) -> Iterator[str]:
+def _disks(spec: MachineSpec) -> Iterator[str]:
+    for controller in hardware.controllers(spec.hardware, len(spec.disks)):
+        yield from ("-device", controller)
+    for number, disk in enumerate(spec.disks):
+        yield from _disk(disk, hardware.disk(spec.hardware, number, read_only=disk.read_only))
+
+
+def _disk(disk: Disk, kind: str) -> Iterator[str]:
     for options in disk_nodes(disk):
         yield from ("-blockdev", json.dumps(options, ensure_ascii=False))
     first = ",bootindex=1" if disk.serial == "root" else ""
     # enospc: when the host's disk is full the guest is paused, and told of no error
     errors = "" if disk.read_only else ",werror=enospc"
     where = f"drive={node(disk.serial)},id={device(disk.serial)},serial={disk.serial}"
-    yield from ("-device", f"virtio-blk-pci,{where}{errors}{first}")
+    yield from ("-device", f"{kind},{where}{errors}{first}")
 
 
 def _share(share: Share) -> Iterator[str]:
@@ -122,10 +167,10 @@ def _share(share: Share) -> Iterator[str]:
 
 
 def _network(spec: MachineSpec, ports: tuple[PortMapping, ...]) -> Iterator[str]:
-    rules = "".join(f",hostfwd={p.protocol}:{p.host_ip}:{p.host_port}-:{p.port}" for p in ports)
+    rules = "".join(f",{forward(port)}" for port in ports)
     yield from ("-netdev", f"user,id=net{rules}")
     mac = f",mac={spec.mac}" if spec.mac else ""
-    yield from ("-device", f"virtio-net-pci,netdev=net,romfile={mac}")
+    yield from ("-device", f"{hardware.network(spec.hardware)}{mac}")
 
 
 def _ports(stdio: Stdio) -> Iterator[str]:

@@ -8,8 +8,31 @@ import re
 import weakref
 from pathlib import Path
 
-from ireko.drivers.base import Abilities, Disks, Driver, Ended, HostReport, Machine, MachineSpec
-from ireko.drivers.qemu import command, ending, findings, launch, probe, shares, storage
+from ireko.drivers.base import (
+    Abilities,
+    Disks,
+    Driver,
+    Ended,
+    ExistingMachine,
+    HostReport,
+    Machine,
+    MachineSpec,
+    StandaloneSpec,
+)
+from ireko.drivers.qemu import (
+    command,
+    domain,
+    ending,
+    existing,
+    findings,
+    firmware,
+    launch,
+    libvirt,
+    probe,
+    shares,
+    standalone,
+    storage,
+)
 from ireko.drivers.qemu.machine import QemuMachine
 from ireko.drivers.qemu.output import OutputWatcher
 from ireko.drivers.qemu.probe import Accelerator
@@ -70,6 +93,7 @@ class QemuDriver(Driver):
             found.append(findings.of_accelerator(self._accelerator))
         if self._sharing is not None:
             found.append(findings.of_sharing(self._sharing))
+        found.append(findings.of_firmware(firmware.find()))
         found += (findings.of_memory(), findings.of_processors(), findings.of_open_files())
         return HostReport(self._version, self._accelerator.name if self._accelerator else "", tuple(found))
 
@@ -78,13 +102,13 @@ class QemuDriver(Driver):
             raise Unavailable("the QEMU driver is not open")
         if spec.shares and not self.abilities.shared_folders:
             raise Unsupported(f'folders can\'t be shared with "{spec.name}" on this host', hint="ireko doctor")
-        machine = await launch.start(
-            spec,
-            accelerator=self._accelerator.name,
+        means = launch.Means(
             program=self._program,
+            accelerator=self._accelerator.name,
             share_program=self._sharing.program if self._sharing else "",
-            outputs=self._outputs,
+            firmware=firmware.needed(spec.name) if spec.kernel is None and spec.generation == 2 else None,
         )
+        machine = await launch.start(spec, means, outputs=self._outputs)
         self._machines[spec.directory] = machine
         return machine
 
@@ -99,6 +123,18 @@ class QemuDriver(Driver):
 
     async def last_end(self, directory: Path) -> Ended:
         return ending.read(directory)
+
+    async def write_standalone(self, spec: StandaloneSpec, folder: Path) -> tuple[Path, ...]:
+        return standalone.write(spec, folder, accelerator=self._accelerator.name if self._accelerator else "")
+
+    async def check_register(self, name: str, disk_format: str = "") -> None:
+        await libvirt.check_register(name, disk_format)
+
+    async def register(self, spec: StandaloneSpec, folder: Path) -> None:
+        await libvirt.register(spec.name, spec.format, folder / domain.FILE)
+
+    async def existing(self, written: str) -> ExistingMachine | None:
+        return await existing.find(written)
 
     async def format_volume(self, path: Path, capacity: int) -> None:
         await storage.format_volume(path, capacity)

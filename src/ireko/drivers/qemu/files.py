@@ -19,6 +19,8 @@ STDERR = "stderr.log"
 CONSOLE = "console.log"
 HYPERVISOR = "qemu.log"
 RECORD = "machine.json"
+VARIABLES = "uefi-variables"
+"""What a machine that boots by UEFI has its firmware remember, over all runs."""
 
 OF_ONE_RUN = (MONITOR, CHANNEL, TERMINAL, EVENTS, CONSOLE, HYPERVISOR, RECORD)
 """What belongs to one run alone: it is gone when the next one starts."""

@@ -8,6 +8,7 @@ import resource
 from pathlib import Path
 
 from ireko.drivers.base import Finding, Level
+from ireko.drivers.qemu.firmware import PACKAGE_HINT, Firmware
 from ireko.drivers.qemu.probe import Accelerator
 from ireko.drivers.qemu.shares import Sharing
 
@@ -47,6 +48,14 @@ def of_sharing(sharing: Sharing) -> Finding:
     return Finding(
         "shared folders", Level.WARNING, f"{sharing.reason}: folders are copied into guests instead", sharing.hint
     )
+
+
+def of_firmware(firmware: Firmware | None) -> Finding:
+    """Whether machines can boot by UEFI."""
+    if firmware is not None:
+        return Finding("firmware", Level.OK, f"BIOS, and UEFI by {firmware.code.filename}")
+    found = "BIOS alone: what boots by UEFI from its own disk can't be started"
+    return Finding("firmware", Level.WARNING, found, PACKAGE_HINT)
 
 
 def of_memory(meminfo: Path = Path("/proc/meminfo")) -> Finding:

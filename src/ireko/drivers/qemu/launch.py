@@ -8,10 +8,12 @@ import errno
 import socket
 import struct
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ireko.drivers.base import MachineSpec
-from ireko.drivers.qemu import command, diagnosis, ending, files, network, shares
+from ireko.drivers.qemu import command, diagnosis, ending, files, firmware, network, shares
+from ireko.drivers.qemu.firmware import Firmware
 from ireko.drivers.qemu.machine import QemuMachine, Record
 from ireko.drivers.qemu.monitor import Event, Monitor
 from ireko.drivers.qemu.output import OutputWatcher
@@ -24,20 +26,26 @@ _PORT_TRIES = 5
 _CREDENTIALS = struct.Struct("3i")
 
 
-async def start(
-    spec: MachineSpec, *, accelerator: str, program: str, share_program: str, outputs: OutputWatcher
-) -> QemuMachine:
+@dataclass(frozen=True)
+class Means:
+    """What a machine is run with: QEMU and its accelerator, what serves folders, the firmware when it boots by UEFI."""
+
+    program: str
+    accelerator: str
+    share_program: str = ""
+    firmware: Firmware | None = None
+
+
+async def start(spec: MachineSpec, means: Means, *, outputs: OutputWatcher) -> QemuMachine:
     """Start a machine; when this returns, QEMU runs it. When it raises or is cancelled nothing is left."""
     if _answers(spec.directory):
         raise Conflict(f'the machine of "{spec.name}" runs already')
     for tries_left in reversed(range(_PORT_TRIES)):
         ports = network.choose(spec.ports) if spec.network else ()
         try:
-            async with _undone(spec), _served(spec, share_program) as servers:
+            async with _undone(spec), _served(spec, means.share_program) as servers:
                 record = Record(spec.id, spec.name, spec.stdio, spec.memory, ports)
-                return await _start(
-                    spec, record, accelerator=accelerator, program=program, servers=servers, outputs=outputs
-                )
+                return await _start(spec, record, means, servers=servers, outputs=outputs)
         except diagnosis.PortTaken:
             # free a moment ago: a fixed one is named by the next choice, another is chosen for the rest
             if not tries_left:
@@ -63,14 +71,13 @@ async def _served(spec: MachineSpec, program: str) -> AsyncIterator[tuple[Proces
 async def _start(
     spec: MachineSpec,
     record: Record,
+    means: Means,
     *,
-    accelerator: str,
-    program: str,
     servers: tuple[Process, ...],
     outputs: OutputWatcher,
 ) -> QemuMachine:
     try:
-        process, connection = _spawn(spec, record, accelerator=accelerator, program=program)
+        process, connection = _spawn(spec, record, means)
     except OSError as error:
         kind = NoSpace if error.errno in {errno.ENOSPC, errno.EDQUOT} else Unavailable
         raise kind(f'"{spec.name}" can\'t be started: {error}') from error
@@ -102,27 +109,40 @@ def _answers(directory: Path) -> bool:
 @contextlib.asynccontextmanager
 async def _undone(spec: MachineSpec) -> AsyncIterator[None]:
     """Leave nothing of a start that fails."""
+    variables = spec.directory / files.VARIABLES
+    remembers = variables.exists()
     try:
         files.remove_run(spec.directory)
         yield
     except BaseException:
         files.remove_run(spec.directory)
+        if not remembers:
+            variables.unlink(missing_ok=True)
         for _, path in files.outputs(spec.directory, spec.stdio):
             if path.exists() and not path.stat().st_size:
                 path.unlink()
         raise
 
 
-def _spawn(spec: MachineSpec, record: Record, *, accelerator: str, program: str) -> tuple[Process, socket.socket]:
+def _spawn(spec: MachineSpec, record: Record, means: Means) -> tuple[Process, socket.socket]:
     """Start QEMU, with a connection to its monitor that it will answer when it is ready."""
     record.save(spec.directory)
+    if means.firmware is not None:
+        firmware.provide(means.firmware.variables, spec.directory / files.VARIABLES)
     with (
         files.listen(spec.directory / files.MONITOR) as listener,
         (spec.directory / files.HYPERVISOR).open("wb") as said,
     ):
         (spec.directory / files.HYPERVISOR).chmod(0o600)
         monitor = listener.fileno()
-        argv = command.arguments(spec, accelerator=accelerator, ports=record.ports, monitor=monitor, program=program)
+        argv = command.arguments(
+            spec,
+            accelerator=means.accelerator,
+            ports=record.ports,
+            monitor=monitor,
+            program=means.program,
+            firmware=means.firmware,
+        )
         connection = files.connect(spec.directory / files.MONITOR)
         try:
             return start_apart(argv, cwd=spec.directory, output=said, keep=(monitor,)), connection

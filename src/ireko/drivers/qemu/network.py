@@ -24,13 +24,19 @@ def choose(ports: Iterable[PortMapping]) -> tuple[PortMapping, ...]:
         return tuple(_choose(port, held) for port in ports)
 
 
+def check(ports: Iterable[PortMapping]) -> None:
+    """Raises Unsupported for a port that QEMU can't publish."""
+    for port in ports:
+        if port.protocol not in _KINDS:
+            raise Unsupported(f'the port "{port.key}" can\'t be published: only tcp and udp can')
+        if ":" in port.host_ip:
+            raise Unsupported(
+                f'the port "{port.key}" can\'t be published on "{port.host_ip}": user-mode networking listens on IPv4 alone'
+            )
+
+
 def _choose(port: PortMapping, held: contextlib.ExitStack) -> PortMapping:
-    if port.protocol not in _KINDS:
-        raise Unsupported(f'the port "{port.key}" can\'t be published: only tcp and udp can')
-    if ":" in port.host_ip:
-        raise Unsupported(
-            f'the port "{port.key}" can\'t be published on "{port.host_ip}": user-mode networking listens on IPv4 alone'
-        )
+    check((port,))
     holder = held.enter_context(socket.socket(socket.AF_INET, _KINDS[port.protocol]))
     if port.protocol == "tcp":
         # as QEMU does: a port whose last connections still linger is free. For udp it would share the port instead.
