@@ -108,7 +108,7 @@ class Promoter:
         _check_place(wish.place, self._context.paths.root)
         machines.check_chain(self._context, container.parent)
         if wish.register:
-            await self._context.driver.check_register(check_machine_name(wish.register))
+            await self._context.driver.check_register(check_machine_name(wish.register), disk_format)
 
     async def _plan(self, container: Container, wish: Wish, disk_format: str) -> StandaloneSpec:
         context = self._context
