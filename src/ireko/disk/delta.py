@@ -8,9 +8,13 @@ hidden, and no holes inside units.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
+from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from ireko.disk.base import ExtentKind, Layer, LayerWriter, Progress
@@ -25,6 +29,8 @@ _EXTENT = struct.Struct("<QQB")
 _CHUNK = struct.Struct("<Q32s")
 _SIZE = struct.Struct("<Q")
 _SECTOR = 512
+_THREADS = min(4, os.cpu_count() or 1)
+"""As many hash at once; more than a few would wait for what is read."""
 
 
 class Piece(NamedTuple):
@@ -133,27 +139,37 @@ def _split(extent: ChainExtent, border: int) -> tuple[ChainExtent, ChainExtent]:
 
 
 class DeltaDigest:
-    """The diff id of the pieces that it is told, in order."""
+    """The diff id of the pieces that it is told, in order. The chunks are hashed by other threads; close it to have them end."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._extents, self._chunks = hashlib.sha256(), hashlib.sha256()
+        self._extents = hashlib.sha256()
         self._run = (0, 0, False)  # start, end, whether it is zeros
-        self._window, self._chunk = -1, hashlib.sha256()
+        self._chunks = _Chunks()
 
     def add(self, piece: Piece) -> None:
         """The next piece."""
         self._note(piece.offset, piece.offset + piece.length, piece.data is None)
         if piece.data is not None:
-            self._enter(piece.offset // WINDOW)
-            self._chunk.update(piece.data)
+            self._chunks.add(piece.offset // WINDOW, piece.data)
 
     def diff_id(self) -> str:
         """The id of all of them; nothing may follow."""
         self._note(self._size + 1, self._size + 1, False)
-        self._enter(-1)
         whole = _MAGIC + _SIZE.pack(self._size) + self._extents.digest() + self._chunks.digest()
         return _name(hashlib.sha256(whole))
+
+    def close(self) -> None:
+        """May be repeated."""
+        self._chunks.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _note(self, start: int, end: int, zero: bool) -> None:
         first, last, kind = self._run
@@ -164,20 +180,66 @@ class DeltaDigest:
             self._extents.update(_EXTENT.pack(first // _SECTOR, (last - first) // _SECTOR, kind))
         self._run = start, end, zero
 
-    def _enter(self, window: int) -> None:
-        if window == self._window:
+
+class _Chunks:
+    """The digest of all chunks: a chunk is gathered, then hashed by a thread while the next ones are read."""
+
+    def __init__(self) -> None:
+        self._all = hashlib.sha256()
+        self._window = -1
+        self._buffer, self._length = bytearray(WINDOW), 0
+        self._free = [bytearray(WINDOW) for _ in range(_THREADS)]
+        self._running: deque[tuple[int, bytearray, Future[bytes]]] = deque()
+        self._threads: ThreadPoolExecutor | None = None  # from the second chunk on
+
+    def add(self, window: int, data: memoryview) -> None:
+        """Data of a chunk, which is not needed any more when this returns."""
+        if window != self._window:
+            self._close_chunk()
+            self._window = window
+        end = self._length + len(data)
+        self._buffer[self._length : end] = data
+        self._length = end
+
+    def digest(self) -> bytes:
+        """The digest; nothing may follow."""
+        self._close_chunk()
+        while self._running:
+            self._take()
+        return self._all.digest()
+
+    def close(self) -> None:
+        """Have the threads end."""
+        if self._threads:
+            self._threads.shutdown(cancel_futures=True)
+
+    def _close_chunk(self) -> None:
+        if not self._length:
             return
-        if self._window >= 0:
-            self._chunks.update(_CHUNK.pack(self._window, self._chunk.digest()))
-        self._window, self._chunk = window, hashlib.sha256()
+        self._threads = self._threads or ThreadPoolExecutor(_THREADS, thread_name_prefix="ireko-hash")
+        future = self._threads.submit(_digest, self._buffer, self._length)
+        self._running.append((self._window, self._buffer, future))
+        if not self._free:
+            self._take()
+        self._buffer, self._length = self._free.pop(), 0
+
+    def _take(self) -> None:
+        """The oldest chunk that is being hashed."""
+        window, buffer, future = self._running.popleft()
+        self._all.update(_CHUNK.pack(window, future.result()))
+        self._free.append(buffer)
+
+
+def _digest(buffer: bytearray, length: int) -> bytes:
+    return hashlib.sha256(memoryview(buffer)[:length]).digest()
 
 
 def diff_id(layer: Layer, progress: Progress) -> str:
     """What a layer adds, as one text: the same for the same content in any format. Reads all of the layer's data."""
-    digest = DeltaDigest(layer.info.size)
-    for piece in read_delta(layer, progress):
-        digest.add(piece)
-    return digest.diff_id()
+    with DeltaDigest(layer.info.size) as digest:
+        for piece in read_delta(layer, progress):
+            digest.add(piece)
+        return digest.diff_id()
 
 
 def chain_id(parent: str, diff: str) -> str:
@@ -202,16 +264,17 @@ def write_delta(pieces: Iterable[Piece], writer: LayerWriter) -> str:
 
     Raises InvalidInput when the new layer has larger sectors than the delta has parts.
     """
-    sector, digest = writer.new.sector_size, DeltaDigest(writer.new.size)
-    for piece in pieces:
-        digest.add(piece)
-        if piece.offset % sector or piece.length % sector:
-            raise InvalidInput(f"{piece.length} bytes at {piece.offset} are not whole sectors of {sector} bytes")
-        if piece.data is None:
-            writer.write_zero(piece.offset, piece.length)
-        else:
-            writer.write_data(piece.offset, piece.data)
-    return digest.diff_id()
+    sector = writer.new.sector_size
+    with DeltaDigest(writer.new.size) as digest:
+        for piece in pieces:
+            digest.add(piece)
+            if piece.offset % sector or piece.length % sector:
+                raise InvalidInput(f"{piece.length} bytes at {piece.offset} are not whole sectors of {sector} bytes")
+            if piece.data is None:
+                writer.write_zero(piece.offset, piece.length)
+            else:
+                writer.write_data(piece.offset, piece.data)
+        return digest.diff_id()
 
 
 def _name(digest: hashlib._Hash) -> str:
