@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ireko.cli.terminal import is_terminal, size
@@ -41,6 +41,19 @@ class Progress:
         finally:
             self._end_line()
         return made
+
+    def outcome(self, lines: Iterable[dict[str, Any]], *, quiet: bool = False) -> dict[str, Any]:
+        """Show every line to the end, or with `quiet` none; all that the lines tell a program. Raises Refused for an error."""
+        told: dict[str, Any] = {}
+
+        def shown() -> Iterator[dict[str, Any]]:
+            for line in lines:
+                told.update(line.get("aux") or {})
+                if not (quiet and "status" in line):
+                    yield line
+
+        self.show(shown())
+        return told
 
     def _line(self, line: dict[str, Any]) -> None:
         status = line.get("status") or line.get("stream", "").rstrip()

@@ -40,6 +40,12 @@ class System:
         """What was found on the host: [{"Name", "Level", "Found", "Remedy"}]."""
         return list(self._wire.fetch("GET", "/ireko/doctor"))
 
+    def compact(self) -> Iterator[Json]:
+        """Have disks give back what zeros and unused blocks take. Lines of progress; the last one's "aux" says what was done:
+        {"SpaceReclaimed", "LookedAt", "Shrunk": [{"Name", "Before", "After"}], "Left": [{"Name", "Why", "Failed"}]}.
+        """
+        return self._wire.lines("POST", "/ireko/compact")
+
     def stop(self) -> None:
         """End the daemon; machines go on."""
         self._wire.fetch("POST", "/ireko/stop")

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from ireko.drivers.base import FileEntry, Guest, Machine, MachineState
-from ireko.engine import lookup, machines
+from ireko.engine import layers, lookup, machines
 from ireko.engine.context import Context, now, to_its_end
 from ireko.engine.runs import Runs
 from ireko.errors import Conflict, IrekoError
@@ -144,11 +144,12 @@ class GuestFiles:
             machines.check_chain(self._context, container.parent)
             Identity.create().save(folder)
             spec = machines.maintenance(self._context, container, image, folder, disk)
-            machine = await self._context.driver.start(spec)
-            try:
-                yield machine.guest
-            finally:
-                await to_its_end(_end(machine))
+            async with layers.holding(self._context, container.parent):
+                machine = await self._context.driver.start(spec)
+                try:
+                    yield machine.guest
+                finally:
+                    await to_its_end(_end(machine))
         finally:
             changes.remove_tree(folder)
 

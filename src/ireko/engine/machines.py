@@ -38,30 +38,49 @@ def check_chain(context: Context, layer_id: str) -> None:
     Conflict when somebody else's disk that it is linked to is in use.
     """
     for layer in chain(context, layer_id):
-        path = context.paths.layer_disk(layer.id)
-        noun = f'the layer "{short(layer.id)}" of {_images_on(context, layer.id)}'
-        try:
-            found = context.driver.disks.identify(path)
-        except Damaged as error:
-            raise Damaged(
-                f"{noun} can't be used: {error.message}",
-                details=error.details,
-                hint=f'put "{path}" back from a backup, or make the image anew and recreate the container',
-            ) from error
-        if found != layer.identity:
-            raise Damaged(
-                f'{noun} was changed after it was sealed: its identity is "{found}", it was "{layer.identity}"',
-                hint=f'something wrote to "{path}": put it back from a backup, or make the image anew',
-            )
-        _check_read_only(path, noun)
-        for each in layer.linked:
-            linked.check(each, noun)
+        check_sealed(context, layer)
+        check_read_only(context, layer)
+        check_linked(context, layer)
 
 
-def _check_read_only(path: Path, noun: str) -> None:
+def check_sealed(context: Context, layer: Layer) -> None:
+    """Raises Damaged when a layer's file is missing, or not what it was when it was sealed."""
+    path = context.paths.layer_disk(layer.id)
+    try:
+        found = context.driver.disks.identify(path)
+    except Damaged as error:
+        raise Damaged(
+            f"{_noun(context, layer)} can't be used: {error.message}",
+            details=error.details,
+            hint=f'put "{path}" back from a backup, or make the image anew and recreate the container',
+        ) from error
+    if found != layer.identity:
+        raise Damaged(
+            f"{_noun(context, layer)} was changed after it was sealed: "
+            f'its identity is "{found}", it was "{layer.identity}"',
+            hint=f'something wrote to "{path}": put it back from a backup, or make the image anew',
+        )
+
+
+def check_linked(context: Context, layer: Layer) -> None:
+    """Raises Damaged when a disk that a layer is linked to is missing or was changed, Conflict when it is in use."""
+    for each in layer.linked:
+        linked.check(each, _noun(context, layer))
+
+
+def check_read_only(context: Context, layer: Layer) -> None:
+    """Raises Damaged when a layer's file can be written to."""
+    path = context.paths.layer_disk(layer.id)
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & _WRITABLE:
-        raise Damaged(f"{noun} was made writable: its mode is {mode:04o}, it must be 0400", hint=f'chmod 400 "{path}"')
+        raise Damaged(
+            f"{_noun(context, layer)} was made writable: its mode is {mode:04o}, it must be 0400",
+            hint=f'chmod 400 "{path}"',
+        )
+
+
+def _noun(context: Context, layer: Layer) -> str:
+    return f'the layer "{short(layer.id)}" of {_images_on(context, layer.id)}'
 
 
 def _images_on(context: Context, layer_id: str) -> str:

@@ -15,13 +15,14 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from ireko.engine import commit, creation, layers, promotion, removal
+from ireko.engine import commit, creation, exporting, layers, promotion, removal
 from ireko.engine.commit import Committer
 from ireko.engine.containers import RESTART, Containers
 from ireko.engine.context import Context
 from ireko.engine.guestfiles import MAINTENANCE
 from ireko.engine.removal import Remover
 from ireko.engine.runs import Runs
+from ireko.engine.upkeep import exchange
 from ireko.errors import IrekoError, NotFound
 from ireko.model.container import Container, RestartName, Status
 from ireko.store.database import Operation
@@ -37,8 +38,10 @@ async def reconcile(context: Context, runs: Runs, containers: Containers, remove
         if operation.kind == removal.KIND:
             await _end_machine(context, context.paths.container(operation.container))
             await remover.finish(operation)
-        elif operation.kind == promotion.KIND:
+        elif operation.kind in {promotion.KIND, exporting.KIND}:
             await promotion.undo(context, operation)
+        elif operation.kind == exchange.KIND:
+            exchange.settle(context, operation)
     committer = Committer(context, runs)
     for container in list(context.database.containers.values()):
         await _settle(context, runs, container)

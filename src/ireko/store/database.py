@@ -55,6 +55,7 @@ class Operation:
 
     `kind` "commit": `layer` is the one in the making. "remove": with `volumes` those without a name go too.
     "restart": it is to be stopped and started. "promote": `path` is the half-made folder of a machine.
+    "exchange": `layer` gets another file that holds the same, whose identity is `identity`.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Operation:
     layer: str = ""
     volumes: bool = False
     path: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,10 @@ class Database:
     def remember(self, container: Container) -> None:
         """Replace a container's record in memory alone: the disk keeps the older one until it is changed again."""
         self._tables.containers[container.id] = container
+
+    def remember_layer(self, layer: Layer) -> None:
+        """As `remember`, for a layer."""
+        self._tables.layers[layer.id] = layer
 
     def forget(self, operation: Operation) -> None:
         """Forget an operation in memory alone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ireko.api.routes import (
     archive,
+    archives,
     attach,
     containers,
     events,
@@ -16,6 +17,7 @@ from ireko.api.routes import (
     ours,
     promotion,
     system,
+    upkeep,
     volumes,
 )
 
@@ -27,6 +29,7 @@ ROUTES = (
     *archive.ROUTES,
     *execs.ROUTES,
     *images.ROUTES,
+    *archives.ROUTES,
     *importing.ROUTES,
     *volumes.ROUTES,
     *networks.ROUTES,
@@ -34,4 +37,5 @@ ROUTES = (
     *events.ROUTES,
     *ours.ROUTES,
     *promotion.ROUTES,
+    *upkeep.ROUTES,
 )

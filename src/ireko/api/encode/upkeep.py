@@ -1,0 +1,17 @@
+"""What upkeep did and found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ireko.engine.upkeep.compacting import Compacted
+
+
+def compacted(done: Compacted) -> dict[str, Any]:
+    """The last line of `POST /ireko/compact`."""
+    return {
+        "SpaceReclaimed": done.reclaimed,
+        "LookedAt": done.looked_at,
+        "Shrunk": [{"Name": each.name, "Before": each.before, "After": each.after} for each in done.shrunk],
+        "Left": [{"Name": each.name, "Why": each.why, "Failed": each.failed} for each in done.left],
+    }

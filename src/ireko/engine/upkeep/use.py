@@ -1,0 +1,47 @@
+"""What is at work right now, and must be left alone."""
+
+from __future__ import annotations
+
+from ireko.engine.context import Context
+from ireko.engine.runs import Runs
+
+UPKEEP = "upkeep"
+"""The lock of those who exchange files of layers: one at a time."""
+
+
+def users(context: Context, runs: Runs, *, mine: str = "") -> dict[str, str]:
+    """The layers below machines that run, and those that are worked on: their ids, and by whom they are used.
+
+    `mine` is one that the caller holds himself, once.
+    """
+    found: dict[str, str] = {}
+    for held, count in context.held.items():
+        if count > (held == mine):
+            found.update(dict.fromkeys(_chain(context, held), "it is being worked on"))
+    for container in context.database.containers.values():
+        if container.status.has_machine or runs.running(container.id):
+            found.update(dict.fromkeys(_chain(context, container.parent), f"{container.name} runs on it"))
+    return found
+
+
+def _chain(context: Context, layer_id: str) -> list[str]:
+    """The ids of a layer and all below it, as far as there are records."""
+    found, layer = list[str](), context.database.layers.get(layer_id)
+    while layer is not None:
+        found.append(layer.id)
+        layer = context.database.layers.get(layer.parent or "")
+    return found
+
+
+def noun(context: Context, layer_id: str) -> str:
+    """A layer as people know it: its short id, and an image that has it."""
+    return f"layer {layer_id[:12]}{_owner(context, layer_id)}"
+
+
+def _owner(context: Context, layer_id: str) -> str:
+    database = context.database
+    for reference, image_id in sorted(database.tags.items(), key=lambda tag: str(tag[0])):
+        image = database.images.get(image_id)
+        if image is not None and layer_id in image.layers:
+            return f" of {reference}"
+    return ""
