@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ireko.api.routes import (
     archive,
-    archives,
     attach,
     containers,
     events,
@@ -29,7 +28,6 @@ ROUTES = (
     *archive.ROUTES,
     *execs.ROUTES,
     *images.ROUTES,
-    *archives.ROUTES,
     *importing.ROUTES,
     *volumes.ROUTES,
     *networks.ROUTES,
