@@ -126,9 +126,10 @@ class TestImport:
 
     async def test_settings(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         disk = write_disk(tmp_path / "disk.vhdx", {0: 1})
-        await bring(http, disk, "big", Generation=2, Hardware="common", Cpus=2, Memory=2 << 30)
-        config = image(daemon, "big").config
-        assert (config.generation, config.hardware.value, config.cpus, config.memory) == (2, "common", 2, 2 << 30)
+        lines = await bring(http, disk, "big", Generation=2, Hardware="common", Cpus=2, Memory=2 << 30)
+        assert "boots with UEFI, common hardware, 2048 MiB of memory" in lines[-2]["status"]
+        machine = (await http("GET", "/images/big/json")).body["Machine"]
+        assert machine == {"Boot": "uefi", "Generation": 2, "Hardware": "common", "Cpus": 2, "Memory": 2 << 30}
         await bring(http, disk, "like", Like="nano", Memory=1 << 30)
         like, nano = image(daemon, "like").config, image(daemon, "nano").config
         assert (like.command, like.init, like.boot, like.memory) == (nano.command, nano.init, nano.boot, 1 << 30)

@@ -57,7 +57,7 @@ def import_(
     session: Session, *, source: str, folders: tuple[str, ...], link: bool, generation: str | None, hardware: str,
     cpus: float, memory: str, like: str, quiet: bool, file: str, name: str,
 ) -> None:  # fmt: skip
-    """Make an image of a disk.
+    """Make an image of a disk and its parents.
 
     A differencing disk brings its parents along, each as a layer; layers that are here already are shared. What is not said is
     found by a look at the disk. The daemon reads the file itself.
@@ -78,7 +78,9 @@ def import_(
 @click.argument("name", required=False, default="", metavar="[NAME]")
 @pass_session
 def adopt(session: Session, *, folders: tuple[str, ...], link: bool, quiet: bool, machine: str, name: str) -> None:
-    """Make an image of an existing machine and its checkpoints; the machine stays as it is.
+    """Make an image of an existing machine.
+
+    Its checkpoints become layers, and the machine stays as it is.
 
     MACHINE is the name that the hypervisor knows it by, or a folder with its disks, or the file that describes it. Without
     a name the image is called as the machine is.

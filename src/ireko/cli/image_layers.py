@@ -32,8 +32,8 @@ def flatten(session: Session, *, tag: str, image: str) -> None:
 @click.argument("onto", shell_complete=complete.images)
 @pass_session
 def rebase(session: Session, *, tag: str, image: str, onto: str) -> None:
-    """Put an image on top of another one that it has much in common with, so that both share what is the same.
+    """Put an image on top of another, to share what is the same.
 
-    It shows the same as before. The new image takes the name over; the old one stays for its containers.
+    It shows the same as before; what both have in common is stored once. The new image takes the name over; the old one stays for its containers.
     """
     session.line(Progress(session.err).show(session.client.images.rebase(image, onto, tag=tag)))

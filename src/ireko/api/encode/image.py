@@ -54,6 +54,19 @@ def image_inspection(image: Image, names: Iterable[str], size: int, *, driver: s
         # Layers are named by id, as they are disks rather than archives with a digest.
         "RootFS": {"Type": "layers", "Layers": [f"sha256:{layer}" for layer in image.layers]},
         "Metadata": {"LastTagTime": rfc3339(None)},
+        "Machine": machine(image.config),
+    }
+
+
+def machine(config: ImageConfig) -> dict[str, Any]:
+    """What a machine on the image is: ours, docker has no word for it. Memory in bytes."""
+    firmware = {1: "bios", 2: "uefi"}[config.generation]
+    return {
+        "Boot": "kernel" if config.boot else firmware,
+        "Generation": config.generation,
+        "Hardware": config.hardware.value,
+        "Cpus": config.cpus,
+        "Memory": config.memory,
     }
 
 

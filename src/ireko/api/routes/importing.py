@@ -56,7 +56,7 @@ async def import_(call: Call) -> web.StreamResponse:
         lambda progress: call.engine.importer.bring(
             source, settings, reference=reference, link=body.link, progress=progress
         ),
-        lambda image: image_lines(image, "imported"),
+        lambda image: image_lines(image, "imported", machine=True),
     )
 
 
@@ -68,7 +68,7 @@ async def adopt(call: Call) -> web.StreamResponse:
     reference, within = _reference(body.name), tuple(map(Path, body.within))
 
     def last(adopted: Adopted) -> list[dict[str, object]]:
-        status, aux = image_lines(adopted.image, "adopted")
+        status, aux = image_lines(adopted.image, "adopted", machine=True)
         return [status, {"aux": {**aux["aux"], "Warnings": list(adopted.warnings)}}]
 
     return await told(
