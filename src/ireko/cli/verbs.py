@@ -93,6 +93,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     ),
     "image": (
         *_in_group("history tag"),
+        Entry("export", "export", "export", "Write an image to a disk file, or to an archive of its layers"),
         Entry("flatten", "image_layers", "flatten", "Make one layer of an image's layers"),
         Entry("import", "image_import", "import_", "Make an image of a disk and its parents"),
         Entry("inspect", "inspect", "inspect_image", "Show everything about images"),

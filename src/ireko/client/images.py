@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ireko.client.client import Json, Wire, filters
 
@@ -63,6 +63,21 @@ class Images:
     def rebase(self, ref: str, onto: str, *, tag: str = "") -> Iterator[Json]:
         """Put it on top of another image. Lines of progress."""
         return self._wire.lines("POST", f"/ireko/images/{ref}/rebase", query={"onto": onto, "tag": tag})
+
+    def export(
+        self, ref: str, path: str, *, format_name: str = "", tree: bool = False, force: bool = False
+    ) -> Iterator[Json]:
+        """Write it to a file, by an absolute path on the daemon's machine. Lines of progress."""
+        body = {"Path": path, "Format": format_name, "Tree": tree, "Force": force}
+        return self._wire.lines("POST", f"/ireko/images/{ref}/export", body=body)
+
+    def archive(self, ref: str, *, format_name: str = "") -> Iterator[bytes]:
+        """An archive with all that makes it, piece by piece; `format_name` is that of its layers, "" the daemon's own."""
+        return self._wire.send("GET", f"/images/{ref}/get", query={"format": format_name}).pieces()
+
+    def load(self, pieces: Iterable[bytes], *, tag: str = "") -> Iterator[Json]:
+        """Take the images of an archive in; `tag` names the one that is in it. Lines of progress."""
+        return self._wire.lines("POST", "/images/load", query={"tag": tag}, body=pieces)
 
     def recipes(self) -> list[Json]:
         """The built-in recipes: [{"Name", "Description", "References"}]."""

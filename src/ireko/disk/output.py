@@ -38,7 +38,7 @@ class Output:
         self.file.sync()
         self._close()
         try:
-            self._rename()
+            move_into_place(self._partial, self.path, replace=self._replace)
             _sync_folder(self.path.parent)
         except OSError as error:
             self._partial.unlink(missing_ok=True)
@@ -54,13 +54,15 @@ class Output:
         self._open_still = False
         self.file.close()
 
-    def _rename(self) -> None:
-        if self._replace:
-            self._partial.replace(self.path)
-        elif sys.platform == "win32":
-            self._partial.rename(self.path)
-        else:
-            _rename_onto_nothing(self._partial, self.path)
+
+def move_into_place(old: Path, new: Path, *, replace: bool) -> None:
+    """Give a file its name. Raises OSError; FileExistsError when there is something of this name, unless `replace` is set."""
+    if replace:
+        old.replace(new)
+    elif sys.platform == "win32":
+        old.rename(new)
+    else:
+        _rename_onto_nothing(old, new)
 
 
 def _rename_onto_nothing(old: Path, new: Path) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from ireko.drivers.base import Driver
 from ireko.engine.adoption import Adopter
+from ireko.engine.archives.loading import Loader
 from ireko.engine.containers import Containers
 from ireko.engine.context import Context
 from ireko.engine.events import Events
 from ireko.engine.execs import Execs
+from ireko.engine.exporting import Exporter
 from ireko.engine.images import Images
 from ireko.engine.importing import Importer
 from ireko.engine.make import Maker, RecipeBook
@@ -42,6 +44,8 @@ class Engine:
         self.execs = Execs(context, self._runs)
         self.images = Images(context, Maker(context, recipes))
         self.importer = Importer(context)
+        self.loader = Loader(context)
+        self.exporter = Exporter(context)
         self.adopter = Adopter(context, self.importer)
         self.reshaper = Reshaper(context)
         self.promoter = Promoter(context, self.containers, self._remover)

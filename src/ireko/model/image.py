@@ -126,5 +126,7 @@ class Image:
 
 def with_id(image: Image) -> Image:
     """The same image with the id that its content gives it."""
-    content = msgspec.json.encode(replace(image, id=""), order="deterministic")
+    # as it is once it was written and read again: a number of processors that was given as 1 is 1.0 then
+    written = msgspec.json.decode(msgspec.json.encode(replace(image, id="")), type=Image)
+    content = msgspec.json.encode(written, order="deterministic")
     return replace(image, id=f"sha256:{hashlib.sha256(content).hexdigest()}")

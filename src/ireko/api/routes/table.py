@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ireko.api.routes import (
     archive,
+    archives,
     attach,
     containers,
     events,
@@ -28,6 +29,7 @@ ROUTES = (
     *archive.ROUTES,
     *execs.ROUTES,
     *images.ROUTES,
+    *archives.ROUTES,
     *importing.ROUTES,
     *volumes.ROUTES,
     *networks.ROUTES,
