@@ -43,15 +43,20 @@ class Copies(Protocol):
         """
 
 
+def real_path(path: Path) -> Path:
+    """Where a symbolic link leads to in the end; any other path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 class DiskFile:
     """An open file, to be read and written at any offset; several threads may do so at once.
 
-    All calls raise the errors of `file_error`.
+    All calls raise the errors of `file_error`, which name the file as it is `called`, by default by its path.
     """
 
-    def __init__(self, path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> None:
-        self.path = path
-        self._descriptor = _open(path, flags, mode)
+    def __init__(self, path: Path, flags: int = os.O_RDONLY, mode: int = 0o600, *, called: Path | None = None) -> None:
+        self.path = called or path
+        self._descriptor = _open(path, flags, mode, self.path)
         self._raw = io.FileIO(self._descriptor, "rb+" if flags & os.O_RDWR else "rb", closefd=True)
         self._seek = threading.Lock()
         self._map = _HoleMap()
@@ -176,18 +181,18 @@ class DiskFile:
                 return self._raw.write(view) or 0
 
 
-def _open(path: Path, flags: int, mode: int) -> int:
+def _open(path: Path, flags: int, mode: int, called: Path) -> int:
     """Open a regular file or a block device. A named pipe, which would be waited for without end, is refused."""
     try:
         descriptor = os.open(path, flags | _FLAGS, mode)
     except OSError as error:
-        raise file_error(path, error) from error
+        raise file_error(called, error) from error
     kind = os.fstat(descriptor).st_mode
     if stat.S_ISREG(kind) or stat.S_ISBLK(kind):
         return descriptor
     os.close(descriptor)
     raise DiskUnsupported(
-        path, "the kind of the file", found=oct(stat.S_IFMT(kind)), wanted="a regular file or a block device"
+        called, "the kind of the file", found=oct(stat.S_IFMT(kind)), wanted="a regular file or a block device"
     )
 
 

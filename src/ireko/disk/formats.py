@@ -6,6 +6,7 @@ A format's module has a `FORMAT`; it is imported when it is first needed.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,10 +71,12 @@ def open_layer(path: Path, *, format_name: str = "") -> Layer:
         raise
 
 
-def create_layer(path: Path, new: NewLayer, *, format_name: str = "", replace: bool = False) -> LayerWriter:
-    """Begin a new disk file; without a format its suffix decides. Raises InvalidInput, AlreadyThere."""
+def create_layer(
+    path: Path, new: NewLayer, *, format_name: str = "", replace: bool = False, like: os.stat_result | None = None
+) -> LayerWriter:
+    """Begin a new disk file; without a format its suffix decides. `like` is as in `Output`. Raises InvalidInput, AlreadyThere."""
     found = format_named(format_name) if format_name else format_for(path)
-    output = Output(path, replace=replace)
+    output = Output(path, replace=replace, like=like)
     try:
         return found.create(output, new)
     except BaseException:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ireko.disk.errors import DiskDamaged
-from ireko.disk.files import DiskFile
+from ireko.disk.files import DiskFile, real_path
 from ireko.disk.output import Output
 from ireko.errors import NotFound
 
@@ -37,7 +37,8 @@ class Seal:
 
 
 def seal_path(path: Path) -> Path:
-    """Where a layer's seal is."""
+    """Where a layer's seal is: beside the file itself, whatever link led to it."""
+    path = real_path(path)
     return path.with_name(path.name + SUFFIX)
 
 

@@ -12,6 +12,7 @@ from ireko.disk.base import Layer, Progress
 from ireko.disk.chain import Chain, open_chain
 from ireko.disk.differences import write_merged
 from ireko.disk.errors import told
+from ireko.disk.files import real_path
 from ireko.disk.formats import open_layer
 from ireko.disk.links import ChainBroken, Folders, candidates
 from ireko.disk.operations.rewriting import allowed_folders, refuse_children, remove_seal, rewrite, same_as
@@ -91,8 +92,10 @@ def _content_of(path: Path) -> str:
 
 
 def _remove(path: Path) -> None:
+    real = real_path(path)
     with told(path):
         if sys.platform == "win32":
-            path.chmod(stat.S_IWRITE)  # a read-only file can't be deleted there
-        path.unlink()
-    remove_seal(path)
+            real.chmod(stat.S_IWRITE)  # a read-only file can't be deleted there
+        real.unlink()
+        path.unlink(missing_ok=True)
+    remove_seal(real)

@@ -12,7 +12,7 @@ from pathlib import Path
 from ireko.disk.base import Allocation, Layer, LayerInfo, LayerWriter, NewLayer
 from ireko.disk.chain import Chain
 from ireko.disk.errors import DiskError, told
-from ireko.disk.files import DiskFile
+from ireko.disk.files import DiskFile, real_path
 from ireko.disk.formats import create_layer, open_layer
 from ireko.disk.links import Folders, candidates
 from ireko.disk.seals import Seal, read_seal, seal_path, state_of, write_seal
@@ -49,25 +49,24 @@ def rewrite(
     done_with: Layer | Chain,
     seal: Seal | None = None,
 ) -> None:
-    """Put a new file of the same format in a layer's place, with the same mode.
+    """Put a new file of the same format in a layer's place, with the same owner and mode; links that lead there stay.
 
     What the content came from is closed before: a file that is open can't be replaced on Windows. `seal` is what the layer is
     sealed with, None for nothing. The old seal goes first: a layer without one is as good as it was, one with a wrong one is not.
     Raises Conflict when a machine writes to the layer, at the start or at the end.
     """
     refuse_use(info.path)
+    path = real_path(info.path)
     with told(info.path):
-        mode = stat.S_IMODE(info.path.stat().st_mode)
-    with create_layer(info.path, new, format_name=info.format, replace=True) as writer:
+        like = path.stat()
+    with create_layer(path, new, format_name=info.format, replace=True, like=like) as writer:
         fill(writer)
         done_with.close()
         refuse_use(info.path)
         remove_seal(info.path)
         if sys.platform == "win32":
-            info.path.chmod(stat.S_IWRITE)  # a read-only file can't be replaced there
+            path.chmod(stat.S_IWRITE)  # a read-only file can't be replaced there
         writer.finish()
-    with told(info.path):
-        info.path.chmod(mode)
     if seal:
         with DiskFile(info.path) as file:
             length, modified = state_of(file)
