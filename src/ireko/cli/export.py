@@ -36,9 +36,10 @@ from ireko.errors import InvalidInput
 @click.argument("dest", metavar="DEST")
 @pass_session
 def export(session: Session, *, written: str, tree: bool, force: bool, quiet: bool, image: str, dest: str) -> None:
-    """Write an image to a file: one disk that needs no other, or with --tree all that makes the image.
+    """Write an image to a disk file, or to an archive of its layers.
 
-    The daemon writes the file itself; DEST is a path on its machine. With --tree, - stands for standard output.
+    A disk shows what the image shows, and needs no other; an archive, with --tree, has all that makes the image. The daemon
+    writes the file itself: DEST is a path on its machine. With --tree, - stands for standard output.
     """
     if dest == "-":
         _stream(session, image, written, tree=tree)

@@ -12,7 +12,11 @@ from ireko.cli import complete
 from ireko.cli.group import verb
 from ireko.cli.progress import Progress
 from ireko.cli.session import Session, pass_session
+from ireko.cli.terminal import is_terminal
 from ireko.cli.units import parse_size
+from ireko.errors import InvalidInput
+
+_PIECE = 1 << 20
 
 _LINK = click.option(
     "--link", is_flag=True, help="Copy nothing: stand on the files themselves, which must stay as they are."
@@ -27,7 +31,13 @@ _PARENTS = click.option(
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print the image's id alone.")
 
 
-@verb("import", example="ireko image import server.vhdx server:1\nireko image import --link /srv/vm/web.qcow2 web")
+@verb(
+    "import",
+    example="ireko image import server.vhdx server:1\n"
+    "ireko image import --link /srv/vm/web.qcow2 web\n"
+    "ireko image import web.tar\n"
+    "ssh far ireko image export --tree web - | ireko image import -",
+)
 @click.option(
     "--from", "source", default="", metavar="FORMAT", help="The disk's format: vhdx, vhd, qcow2, raw, vmdk, vdi."
 )
@@ -57,16 +67,20 @@ def import_(
     session: Session, *, source: str, folders: tuple[str, ...], link: bool, generation: str | None, hardware: str,
     cpus: float, memory: str, like: str, quiet: bool, file: str, name: str,
 ) -> None:  # fmt: skip
-    """Make an image of a disk and its parents.
+    """Make an image of a disk and its parents, or take those of an archive.
 
     A differencing disk brings its parents along, each as a layer; layers that are here already are shared. What is not said is
-    found by a look at the disk. The daemon reads the file itself.
+    found by a look at the disk. The daemon reads the file itself; - is an archive from standard input.
     """
     options: dict[str, Any] = {
         "Format": source, "Within": _absolute(folders), "Link": link, "Generation": int(generation or 0),
         "Hardware": hardware, "Cpus": cpus, "Memory": parse_size(memory) if memory else 0, "Like": like,
     }  # fmt: skip
-    lines = session.client.images.import_disk(_absolute([file])[0], name=name, **options)
+    lines = (
+        session.client.images.load(_standard_input(session, options), tag=name)
+        if file == "-"
+        else session.client.images.import_disk(_absolute([file])[0], name=name, **options)
+    )
     session.line(Progress(session.err).show(_spoken(lines, quiet=quiet)))
 
 
@@ -95,8 +109,17 @@ def adopt(session: Session, *, folders: tuple[str, ...], link: bool, quiet: bool
     session.line(made)
 
 
+def _standard_input(session: Session, options: dict[str, Any]) -> Iterable[bytes]:
+    if any(options.values()):
+        raise InvalidInput("an archive's images have their settings: they can't be given")
+    if is_terminal(session.stdin):
+        raise InvalidInput("no archive comes from a terminal", hint="ireko image import - < image.tar")
+    reader = session.stdin.buffer
+    return iter(lambda: reader.read(_PIECE), b"")
+
+
 def _spoken(lines: Iterable[dict[str, Any]], *, quiet: bool) -> Iterable[dict[str, Any]]:
-    return (line for line in lines if not quiet or "status" not in line)
+    return (line for line in lines if not quiet or not {"status", "stream"} & line.keys())
 
 
 def _kept(lines: Iterable[dict[str, Any]], warnings: list[str]) -> Iterable[dict[str, Any]]:

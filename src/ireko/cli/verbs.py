@@ -95,7 +95,9 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         *_in_group("history tag"),
         Entry("export", "export", "export", "Write an image to a disk file, or to an archive of its layers"),
         Entry("flatten", "image_layers", "flatten", "Make one layer of an image's layers"),
-        Entry("import", "image_import", "import_", "Make an image of a disk and its parents"),
+        Entry(
+            "import", "image_import", "import_", "Make an image of a disk and its parents, or take those of an archive"
+        ),
         Entry("inspect", "inspect", "inspect_image", "Show everything about images"),
         Entry("ls", "images", "images", "List images"),
         Entry("list", "images", "images", "List images", hidden=True),

@@ -10,7 +10,9 @@ from aiohttp import web
 from ireko.api.call import Call
 from ireko.api.progress import Latest, image_lines, told
 from ireko.api.router import Route
+from ireko.api.routes.archives import loaded_lines
 from ireko.engine.adoption import Adopted
+from ireko.engine.archives.receiving import is_archive
 from ireko.engine.importing import Settings, Source
 from ireko.errors import InvalidInput
 from ireko.model.image import Hardware
@@ -42,7 +44,7 @@ class AdoptBody(msgspec.Struct, rename="pascal"):
 
 
 async def import_(call: Call) -> web.StreamResponse:
-    """Make an image of a disk file and its parents."""
+    """Make an image of a disk file and its parents, or take those of an archive."""
     body = await call.body(ImportBody)
     if not body.path:
         raise InvalidInput("no disk file was named")
@@ -50,6 +52,8 @@ async def import_(call: Call) -> web.StreamResponse:
     like = call.engine.images.get(body.like) if body.like else None
     settings = Settings(like, body.generation or None, _hardware(body.hardware), body.cpus, body.memory)
     reference = _reference(body.name)
+    if not body.format and is_archive(source.path):
+        return await _import_archive(call, body, reference)
     return await told(
         call,
         Latest(source.path.name),
@@ -57,6 +61,18 @@ async def import_(call: Call) -> web.StreamResponse:
             source, settings, reference=reference, link=body.link, progress=progress
         ),
         lambda image: image_lines(image, "imported", machine=True),
+    )
+
+
+async def _import_archive(call: Call, body: ImportBody, reference: Reference | None) -> web.StreamResponse:
+    if body != ImportBody(path=body.path, name=body.name):
+        raise InvalidInput(f'"{body.path}" is an archive, whose images have their settings: they can\'t be given')
+    path = Path(body.path)
+    return await told(
+        call,
+        Latest(path.name),
+        lambda progress: call.engine.loader.load_file(path, reference=reference, progress=progress),
+        loaded_lines,
     )
 
 

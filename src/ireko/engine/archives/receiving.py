@@ -37,7 +37,9 @@ class Received:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a tar archive: one of ours, or one of which the receiver says why it is not. Raises NotFound, Denied."""
+    """Whether there is a tar archive: one of ours, or one of which the receiver says why it is not. Raises Denied."""
+    if not path.is_absolute() or not path.is_file():
+        return False
     with DiskFile(path) as file:
         block = file.read(0, BLOCK)
     try:
