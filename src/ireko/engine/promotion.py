@@ -66,7 +66,7 @@ class Wish:
 class Promoted:
     """A machine: its folder, the names of its disk and of all files there, and what the container had that it hasn't."""
 
-    name: str
+    container: str
     place: Path
     disk: str
     files: tuple[str, ...]
@@ -96,7 +96,7 @@ class Promoter:
                     work = _Work(self._context, container, Path(operation.path), machine, progress)
                     names = await work.fill(identity=self._identity(container, wish))
                     await to_its_end(self._complete(operation, container, wish, machine))
-        return Promoted(machine.name, wish.place, machine.disk, names, standalone.losses(container, machine))
+        return Promoted(container.name, wish.place, machine.disk, names, standalone.losses(container, machine))
 
     async def _check(self, container: Container, wish: Wish, disk_format: str) -> None:
         if container.status not in _AT_REST:

@@ -41,7 +41,7 @@ async def promote(call: Call, ref: str) -> web.StreamResponse:
 
 def _last(promoted: Promoted) -> list[Line]:
     return [
-        {"status": f"promoted {promoted.name}"},
+        {"status": f"promoted {promoted.container}"},
         {
             "aux": {
                 "Path": str(promoted.place),
