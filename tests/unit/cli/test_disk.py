@@ -309,6 +309,22 @@ def test_a_layer_is_converted_on_the_counterpart_of_its_parent(cli, vhdx: tuple[
     assert ids[0] == ids[1]
 
 
+def test_a_flattened_parent_is_a_counterpart(cli, vhdx: tuple[Path, Path], tmp_path: Path) -> None:
+    """Its chain id is another, as it is one layer and not two; but it shows the same."""
+    _, middle = vhdx
+    leaf = write_disk(tmp_path / "top.vhdx", middle, seed=3, offset=3 * MIB)
+    flat, new_leaf = tmp_path / "flat.vhdx", tmp_path / "new.vhdx"
+    assert cli("disk", "flatten", str(middle), str(flat)).code == 0
+    for path in (vhdx[0], middle, leaf, flat):
+        assert cli("disk", "seal", str(path)).code == 0
+    assert cli("disk", "convert", "--parent", str(flat), str(leaf), str(new_leaf)).code == 0
+    assert shown(new_leaf) == shown(leaf)
+    with open_chain(new_leaf) as chain, open_layer(leaf) as old:
+        assert chain.base.info.path == flat
+        assert chain.leaf.info.identity.content != old.info.identity.content
+    assert cli("disk", "seal", str(new_leaf)).code == 0
+
+
 def test_a_layer_is_not_put_on_what_shows_something_else(cli, vhdx: tuple[Path, Path], tmp_path: Path) -> None:
     base, leaf = vhdx
     other = write_disk(tmp_path / "other.qcow2", seed=9)

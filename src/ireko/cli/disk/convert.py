@@ -16,14 +16,12 @@ from ireko.cli.group import Callback, verb
 from ireko.cli.session import Session, pass_session
 from ireko.cli.text import printable
 from ireko.cli.units import binary_size, parse_size
-from ireko.disk.base import Allocation, Progress
-from ireko.disk.chain import chain_ids, open_chain
+from ireko.disk.base import Allocation
 from ireko.disk.formats import format_for, open_layer
-from ireko.disk.operations import convert_layer
+from ireko.disk.operations import convert_layer, prove_counterpart
 from ireko.disk.operations import flatten as write_flat
-from ireko.disk.seals import intact_seal
 from ireko.disk.use import written_to
-from ireko.errors import AlreadyThere, Conflict, InvalidInput, NotFound
+from ireko.errors import AlreadyThere, InvalidInput, NotFound
 
 _PATH = click.Path(path_type=Path)
 
@@ -148,7 +146,14 @@ def _write_layer(
     _refuse_taken(target)
     _warn_of_use(session, file, source)
     with working(session, f"comparing {parent}", quiet=quiet) as progress:
-        _prove_counterpart(file, parent, folders, source, progress)
+        prove_counterpart(
+            file,
+            parent,
+            within=within(parent, folders),
+            source_within=within(file, folders),
+            source_format=source,
+            progress=progress,
+        )
     with working(session, f"writing {target.path}", quiet=quiet) as progress:
         convert_layer(
             file,
@@ -158,29 +163,10 @@ def _write_layer(
             source_format=source,
             target_format=target.format,
             replace=target.force,
+            compared=True,
             progress=progress,
         )
     _tell(session, target, quiet=quiet)
-
-
-def _prove_counterpart(file: Path, parent: Path, folders: tuple[Path, ...], source: str, progress: Progress) -> None:
-    """Raises Conflict when a disk shows something else than the parent of another; what has no seal is read for it."""
-    with open_layer(file, format_name=source) as layer:
-        if layer.info.parent is None:
-            raise Conflict(f'the disk "{file}" has no parent, so it is no layer', hint="leave --parent out")
-        seal = intact_seal(file, layer.file)
-    wanted = seal.parent_chain_id if seal else _shown_below(file, within(file, folders), source, progress)
-    with open_chain(parent, within=within(parent, folders)) as chain:
-        found = chain_ids(chain.layers, progress)[0][1]
-    if found != wanted:
-        raise Conflict(
-            f'the disk "{parent}" shows {found}, but the parent of "{file}" {wanted}: it is not its counterpart'
-        )
-
-
-def _shown_below(file: Path, folders: tuple[Path, ...], source: str, progress: Progress) -> str:
-    with open_chain(file, within=folders, format_name=source) as chain:
-        return chain_ids(chain.layers[1:], progress)[0][1]
 
 
 def _refuse_taken(target: _Target) -> None:

@@ -6,7 +6,7 @@ Each takes a `Progress`, raises Cancelled when that was cancelled, and leaves wh
 from ireko.disk.operations.commit import commit
 from ireko.disk.operations.compact import compact
 from ireko.disk.operations.compare import first_difference
-from ireko.disk.operations.convert import convert_layer
+from ireko.disk.operations.convert import convert_layer, prove_counterpart
 from ireko.disk.operations.flatten import flatten
 from ireko.disk.operations.merge import merge, write_on_top
 from ireko.disk.operations.rebase import rebase
@@ -21,6 +21,7 @@ __all__ = [
     "first_difference",
     "flatten",
     "merge",
+    "prove_counterpart",
     "rebase",
     "repair",
     "resize",
