@@ -128,6 +128,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("seal", "disk.change", "seal", "Make layers read-only, and note what is in them", _CHANGE),
     ),
     "system": (
+        Entry("check", "check", "check", "Look whether the database, the files and every chain of disks agree"),
         Entry("compact", "compact", "compact", "Give back the room that layers and stopped containers don't need"),
         Entry("df", "df", "df", "Show what takes which space"),
         *_in_group("events info"),

@@ -46,6 +46,12 @@ class System:
         """
         return self._wire.lines("POST", "/ireko/compact")
 
+    def check(self, *, deep: bool = False, repair: bool = False) -> Iterator[Json]:
+        """Hold the database against the files. Lines of progress; the last one's "aux" says what was found:
+        {"Images", "Layers", "Containers", "Volumes", "Deep", "Findings": [{"Name", "Level", "Found", "Remedy", "Repaired"}]}.
+        """
+        return self._wire.lines("POST", "/ireko/check", query={"deep": deep, "repair": repair})
+
     def stop(self) -> None:
         """End the daemon; machines go on."""
         self._wire.fetch("POST", "/ireko/stop")

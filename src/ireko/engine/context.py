@@ -65,6 +65,10 @@ class Locks:
             if users > 1:
                 self._locks[key] = lock, users - 1
 
+    def taken(self, key: str) -> bool:
+        """Whether somebody holds the key's lock, or waits for it."""
+        return key in self._locks
+
 
 class Tasks:
     """Work that goes on by itself; a failure is logged, and `close` ends what is left."""

@@ -22,6 +22,7 @@ from ireko.engine.removal import Remover
 from ireko.engine.reshaping import Reshaper
 from ireko.engine.runs import Runs
 from ireko.engine.system import System
+from ireko.engine.upkeep.checking import Checker
 from ireko.engine.upkeep.compacting import Compactor
 from ireko.engine.volumes import Volumes
 from ireko.errors import Unsupported
@@ -50,6 +51,7 @@ class Engine:
         self.reshaper = Reshaper(context)
         self.promoter = Promoter(context, self.containers, self._remover)
         self.compactor = Compactor(context, self.containers, self._runs)
+        self.checker = Checker(context, self._runs)
         self.system = System(context, self.containers, self.images, self.volumes)
 
     @classmethod

@@ -17,7 +17,7 @@ def prepare_boot(context: Context, kernel: Path, initrd: Path) -> Path:
 
     Images of one recipe share their kernel and initrd, so they are named by what they hold.
     """
-    folder = kernel.parent / _boot_id(kernel, initrd)
+    folder = kernel.parent / boot_id(kernel, initrd)
     context.files.make_folder(folder)
     for path, name in ((kernel, "kernel"), (initrd, "initrd")):
         context.files.move(path, folder / name)
@@ -61,7 +61,8 @@ def record(
     context.events.publish("image", "create", image.id, {"name": name})
 
 
-def _boot_id(kernel: Path, initrd: Path) -> str:
+def boot_id(kernel: Path, initrd: Path) -> str:
+    """What they hold, as one text: all of both is read."""
     digest = hashlib.sha256()
     for path in (kernel, initrd):
         with path.open("rb") as file:

@@ -49,6 +49,11 @@ class Paths:
         return self.root / "tmp"
 
     @property
+    def lost(self) -> Path:
+        """What a check found without a record, and put aside; made when it is needed, and never touched again."""
+        return self.root / "lost"
+
+    @property
     def cache(self) -> Path:
         """What can be fetched or computed again."""
         return self.root / "cache"

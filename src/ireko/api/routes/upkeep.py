@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ireko.api.call import Call
-from ireko.api.encode.upkeep import compacted
+from ireko.api.encode.upkeep import checked, compacted
 from ireko.api.progress import Latest, told
 from ireko.api.router import Route
 
@@ -21,4 +21,19 @@ async def compact(call: Call) -> web.StreamResponse:
     )
 
 
-ROUTES = (Route("POST", "/ireko/compact", compact, lasting=True),)
+async def check(call: Call) -> web.StreamResponse:
+    """Hold the database against the files, and look every chain through."""
+    deep, repair = call.query.flag("deep"), call.query.flag("repair")
+    checker = call.engine.checker
+    return await told(
+        call,
+        Latest("check"),
+        lambda progress: checker.check(deep=deep, repair=repair, progress=progress),
+        lambda done: [{"aux": checked(done)}],
+    )
+
+
+ROUTES = (
+    Route("POST", "/ireko/compact", compact, lasting=True),
+    Route("POST", "/ireko/check", check, lasting=True),
+)

@@ -7,17 +7,16 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ireko.disk.operations.remake import measure, remake
-from ireko.disk.use import refuse_use
+from ireko.disk.operations.remake import measure
 from ireko.engine import diskwork, layers, machines
 from ireko.engine.containers import Containers
 from ireko.engine.context import Context
 from ireko.engine.runs import Runs
 from ireko.engine.upkeep import exchange, use
+from ireko.engine.upkeep.remaking import remade
 from ireko.errors import Conflict, IrekoError, NotFound
 from ireko.host import files
 from ireko.model.image import MIB, Layer
-from ireko.model.names import new_id
 from ireko.model.recipe import Progress
 
 _LEAST, _ENOUGH, _SHARE = 64 << 10, 16 * MIB, 32
@@ -116,7 +115,7 @@ class Compactor:
 
     def _refuse_use(self, layer: Layer, *, mine: str = "") -> None:
         """Raises Conflict."""
-        if why := use.users(self._context, self._runs, mine=mine).get(layer.id):
+        if why := use.users(self._context, mine=mine).get(layer.id):
             raise Conflict(why)
 
     def _refuse_machine(self, container_id: str) -> None:
@@ -128,7 +127,6 @@ class Compactor:
     async def _smaller(self, disk: Path, name: str, done: Compacted, progress: Progress) -> AsyncIterator[Path | None]:
         """A file that holds the same as a disk and takes less, None when there is none; what is not moved away is deleted."""
         context, form, room = self._context, self._context.driver.abilities.disk_format, files.disk_bytes(disk)
-        refuse_use(disk)
         data = await diskwork.do(
             f"reading {name}", lambda steps: measure(disk, format_name=form, progress=steps), progress=progress
         )
@@ -136,19 +134,8 @@ class Compactor:
         if room - data < max(_LEAST, min(room // _SHARE, _ENOUGH)):
             yield None
             return
-        folder = context.paths.tmp / new_id()
-        new = folder / disk.name
-        context.files.make_folder(folder)
-        try:
-            await diskwork.do(
-                f"writing {name}",
-                lambda steps: remake(disk, new, smaller=True, format_name=form, progress=steps),
-                progress=progress,
-            )
-            refuse_use(disk)
+        async with remade(context, disk, f"writing {name}", smaller=True, progress=progress) as new:
             yield new if files.disk_bytes(new) < room else None
-        finally:
-            await context.discard(folder)
 
 
 @contextlib.contextmanager

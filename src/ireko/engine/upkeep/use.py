@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from ireko.engine.context import Context
-from ireko.engine.runs import Runs
 
 UPKEEP = "upkeep"
 """The lock of those who exchange files of layers: one at a time."""
 
 
-def users(context: Context, runs: Runs, *, mine: str = "") -> dict[str, str]:
+def users(context: Context, *, mine: str = "") -> dict[str, str]:
     """The layers below machines that run, and those that are worked on: their ids, and by whom they are used.
 
     `mine` is one that the caller holds himself, once.
@@ -19,7 +18,7 @@ def users(context: Context, runs: Runs, *, mine: str = "") -> dict[str, str]:
         if count > (held == mine):
             found.update(dict.fromkeys(_chain(context, held), "it is being worked on"))
     for container in context.database.containers.values():
-        if container.status.has_machine or runs.running(container.id):
+        if container.status.has_machine:
             found.update(dict.fromkeys(_chain(context, container.parent), f"{container.name} runs on it"))
     return found
 

@@ -1,0 +1,64 @@
+"""Reading disks: every structure, and all data when it is wanted. A thread does it; nothing is written."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ireko.disk.base import Progress as Steps
+from ireko.disk.delta import chain_id, diff_id
+from ireko.disk.errors import DiskError
+from ireko.disk.formats import open_layer
+from ireko.engine import diskwork
+from ireko.engine.context import Context
+from ireko.engine.upkeep.faults import Fault, error
+from ireko.model.image import Layer
+from ireko.model.recipe import Progress
+
+_MOST = 5
+"""Problems of one disk that are told; a damaged table may have millions."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What was read. `diff_id` is "" when the data was not, or could not be read."""
+
+    problems: tuple[str, ...]
+    diff_id: str = ""
+
+    def faults(self, name: str, path: Path, *, told: Sequence[Fault]) -> list[Fault]:
+        """The problems as faults of what the disk belongs to, without those that have been told."""
+        remedy = f'put "{path}" back from a backup, or make anew what stands on it'
+        fresh = [each for each in self.problems[:_MOST] if not any(each in fault.found for fault in told)]
+        faults = [error(name, f'its disk "{path}": {each}', remedy) for each in fresh]
+        if len(self.problems) > _MOST:
+            faults.append(error(name, f'its disk "{path}" has more problems than these', f'ireko disk check "{path}"'))
+        return faults
+
+
+async def read(context: Context, path: Path, name: str, *, deep: bool, progress: Progress) -> Content:
+    """Look at every structure of a disk, and with `deep` at all data."""
+    form = context.driver.abilities.disk_format
+    return await diskwork.do(f"checking {name}", lambda steps: _read(path, form, steps, deep=deep), progress=progress)
+
+
+def _read(path: Path, form: str, steps: Steps, *, deep: bool) -> Content:
+    problems: list[str] = []
+    try:
+        with open_layer(path, format_name=form) as layer:
+            problems += [str(each) for each in itertools.islice(layer.check(steps), _MOST + 1)]
+            return Content(tuple(problems), diff_id(layer, steps) if deep else "")
+    except DiskError as damage:
+        return Content((*problems, damage.message))
+
+
+def shown(context: Context, layer: Layer, content: Content) -> str:
+    """The chain id that follows from what was read and from what is recorded of the layer's parent; "" when that isn't known."""
+    if not content.diff_id or layer.linked:
+        return ""
+    if layer.parent is None:
+        return content.diff_id
+    below = context.database.layers.get(layer.parent)
+    return chain_id(below.chain_id, content.diff_id) if below is not None and below.chain_id else ""
