@@ -69,6 +69,23 @@ class TestCreate:
                 400,
                 'invalid restart policy "often"',
             ),
+            (
+                {"Image": "nano", "HostConfig": {"LogConfig": {"Config": {"max-size": "0"}}}},
+                400,
+                'invalid max-size "0"',
+            ),
+            (
+                {"Image": "nano", "HostConfig": {"LogConfig": {"Config": {"max-size": "-1"}}}},
+                400,
+                'invalid max-size "-1"',
+            ),
+            ({"Image": "nano", "HostConfig": {"LogConfig": {"Config": {"max-size": "9999p"}}}}, 400, "max-size"),
+            (
+                {"Image": "nano", "HostConfig": {"LogConfig": {"Config": {"max-file": "0"}}}},
+                400,
+                'invalid max-file "0"',
+            ),
+            ({"Image": "nano", "HostConfig": {"LogConfig": {"Config": {"size": "1"}}}}, 400, "unknown log opt 'size'"),
             ({"Image": "nano", "HostConfig": {"NetworkMode": "mine"}}, 404, "network mine not found"),
             ({"Image": "nano", "HostConfig": {"NetworkMode": "host"}}, 501, 'the network mode "host" is not supported'),
             ({"Image": "nano", "HostConfig": {"Devices": [{}]}}, 501, "--device is not supported"),
@@ -105,6 +122,32 @@ class TestCreate:
         body = {"Image": "nano", "HostConfig": host, "Healthcheck": {"Test": ["CMD", "true"]}}
         warnings = (await http("POST", "/containers/create", body)).body["Warnings"]
         assert len(warnings) == 5
+
+    @pytest.mark.parametrize(
+        ("asked", "shown"),
+        [
+            (None, {"max-size": "100m", "max-file": "1"}),
+            ({"Type": "", "Config": {}}, {"max-size": "100m", "max-file": "1"}),
+            (
+                {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+                {"max-size": "10m", "max-file": "3"},
+            ),
+            ({"Config": {"max-size": "1.5G", "compress": "true"}}, {"max-size": "1500m", "max-file": "1"}),
+            ({"Type": "local", "Config": {"max-size": "64kb"}}, {"max-size": "64k", "max-file": "1"}),
+            ({"Config": {"max-size": "1001"}}, {"max-size": "1001", "max-file": "1"}),
+        ],
+    )
+    async def test_how_much_output_is_kept(self, http: Http, asked: object, shown: object) -> None:
+        answered = await http("POST", "/containers/create", {"Image": "nano", "HostConfig": {"LogConfig": asked}})
+        assert answered.body["Warnings"] == []
+        found = (await http("GET", f"/containers/{answered.body['Id']}/json")).body
+        assert found["HostConfig"]["LogConfig"] == {"Type": "json-file", "Config": shown}
+
+    async def test_other_log_drivers_are_warned_of(self, http: Http) -> None:
+        log = {"Type": "syslog", "Config": {"syslog-address": "udp://192.0.2.1"}}
+        answered = await http("POST", "/containers/create", {"Image": "nano", "HostConfig": {"LogConfig": log}})
+        (warning,) = answered.body["Warnings"]
+        assert warning.startswith("--log-driver syslog is ignored")
 
 
 class TestList:

@@ -80,6 +80,16 @@ class TestLogs:
     async def test_one_that_never_ran_has_none(self, http: Http) -> None:
         assert await lines(http, await http.create("true"), "stdout=1&follow=1") == []
 
+    async def test_the_oldest_lines_go_when_it_is_too_much(self, http: Http) -> None:
+        script = f"for number in {' '.join(map(str, range(100, 200)))}; do echo line $number; echo; done"
+        limit = {"LogConfig": {"Config": {"max-size": "100", "max-file": "3"}}}
+        ref = await http.run("sh", "-c", script, HostConfig=limit)
+        await http("POST", f"/containers/{ref}/wait")
+        found = [data for _, data in await lines(http, ref, "stdout=1")]
+        assert 200 < sum(map(len, found)) <= 300
+        assert found[-2:] == [b"line 199\n", b"\n"]
+        assert found[-3:] == [data for _, data in await lines(http, ref, "stdout=1&tail=3")]
+
     @pytest.mark.parametrize("query", ["", "stdout=0", "stdout=1&since=x", "stdout=1&until=x"])
     async def test_what_is_refused(self, http: Http, ended: str, query: str) -> None:
         assert (await http("GET", f"/containers/{ended}/logs?{query}")).status == 400

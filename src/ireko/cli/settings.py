@@ -31,6 +31,7 @@ class Settings:
     hostname: str
     interactive: bool
     label: tuple[str, ...]
+    log_opt: tuple[str, ...]
     memory: str
     mount: tuple[str, ...]
     network: str
@@ -76,6 +77,7 @@ class Settings:
                 "AutoRemove": self.rm,
                 "Binds": binds,
                 "ConsoleSize": list(console or (0, 0)),
+                "LogConfig": {"Type": "", "Config": pairs(self.log_opt)},
                 "Memory": parse_size(self.memory) if self.memory else 0,
                 "Mounts": [_mount(word) for word in self.mount],
                 "NanoCpus": round(self.cpus * _NANO),
@@ -118,6 +120,7 @@ _OPTIONS = (
     click.option("-h", "--hostname", default="", metavar="NAME", help="The host name inside."),
     click.option("-i", "--interactive", is_flag=True, help="Keep its input open and send it this one."),
     click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="Attach a label."),
+    click.option("--log-opt", multiple=True, metavar="KEY=VALUE", help="How much output is kept: max-size, max-file."),
     click.option("-m", "--memory", default="", metavar="SIZE", help="The memory, like 512m or 2g."),
     click.option("--mount", multiple=True, metavar="SPEC", help="A mount: type=volume,source=data,target=/d."),
     click.option("--network", "--net", default="default", metavar="NAME", help="The network; none cuts it off."),

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ireko.drivers.base import Stdio, Stream
 from ireko.engine import machines
+from ireko.engine.logindex import Place
 from ireko.engine.runs import Runs
 from ireko.errors import IrekoError
 from ireko.model.container import Container
@@ -36,7 +37,7 @@ class MainAttachment:
         self._runs = runs
         self._container = container
         self._log = runs.log(container)
-        self._place = 0 if logs else self._log.length
+        self._place: Place = {} if logs else self._log.place()
         self._ended_before = self._log.runs_ended
         self._stream = stream
         self._stdio = machines.stdio(container)
@@ -48,7 +49,7 @@ class MainAttachment:
                 yield line.stream, line.data
             return
         async for piece in self._log.follow(self._place, ended_before=self._ended_before):
-            for data in self._log.read(piece):
+            for _, data in self._log.read(piece):
                 yield piece.stream, data
 
     async def write(self, data: bytes) -> None:

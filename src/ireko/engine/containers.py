@@ -13,7 +13,7 @@ from ireko.engine.attach import Attachment, MainAttachment
 from ireko.engine.commit import Committer
 from ireko.engine.context import Context, now, to_its_end
 from ireko.engine.guestfiles import Change, GuestFiles
-from ireko.engine.logs import LogLine
+from ireko.engine.loglines import LogLine
 from ireko.engine.reading import read_log
 from ireko.engine.removal import Remover
 from ireko.engine.runs import Runs, Waited

@@ -4,6 +4,9 @@ The hypervisor appends the main process's output to plain files, whether a daemo
 after each growth "by this time, this stream had this many bytes". What grew while no daemon ran is noted when the next one
 looks, with the file's own time. So nothing is copied, nothing is lost, and the order between the two streams is as good as
 our eyes.
+
+Above a limit the oldest lines go: the room that they took in the files is given back, while the bytes behind them keep
+their places. The hypervisor goes on appending and need not know.
 """
 
 from __future__ import annotations
@@ -11,76 +14,62 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import struct
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from ireko.drivers.base import Stream
+from ireko.engine.logindex import LogIndex, Piece, Place
+from ireko.engine.loglines import LineSplitter, LogLine, behind_oldest, line_near
+from ireko.errors import IrekoError
+from ireko.host import holes
+from ireko.model.container import LogLimit
 
 _log = logging.getLogger(__name__)
-_RECORD = struct.Struct("<qQB7x")  # nanoseconds since 1970, bytes of the stream by then, stream
-_NUMBERS = {stream.value for stream in Stream}
+_LIMIT = LogLimit()
 _PIECE = 256 * 1024
 _LOOK_BACK = 16  # pieces
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A stretch of one stream that came at one time."""
-
-    time: int
-    stream: Stream
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """A line with its newline, or what there is of one."""
-
-    time: datetime
-    stream: Stream
-    data: bytes
+_SHARE = 8  # of the limit, one part goes at a time: a cut takes more than a note
+_PATIENCE = 64 * 1024 * 1024
+"""Bytes above the limit that are kept for those who follow and have not read them yet."""
 
 
 class ContainerLog:
-    """The output of one container, over all its runs."""
+    """The output of one container, over all its runs: the last of it, below its limit."""
 
-    def __init__(self, directory: Path) -> None:
-        self._index = directory / "log.index"
+    def __init__(self, directory: Path, limit: LogLimit = _LIMIT) -> None:
+        self._limit = limit.size
         self._outputs: dict[Stream, Path] = {
             Stream.STDOUT: directory / "stdout.log",
             Stream.STDERR: directory / "stderr.log",
         }
-        self._pieces: list[Piece] = list(_read_index(self._index))
-        self._ends = {piece.stream: piece.end for piece in self._pieces}
+        self._index = LogIndex(directory / "log.index")
+        self._pass_over_holes()
         self._grown = asyncio.Event()
         self.runs_ended = 0
         """How many runs have ended while we watched: followers end with the run they follow."""
         self.closed = False
-        self._followers = 0
+        self._followers: list[Place] = []
         self._held: dict[Stream, BinaryIO] = {}
+        self._told = False
 
     @property
     def length(self) -> int:
-        """How many pieces there are: a place in the log."""
-        return len(self._pieces)
+        """How many pieces are left."""
+        return len(self._index.pieces)
+
+    def place(self) -> Place:
+        """The end, as it is now."""
+        return dict(self._index.ends)
 
     def catch_up(self) -> None:
-        """Note what has grown since the last look."""
+        """Note what has grown since the last look; what is too much goes."""
         fresh = [piece for stream, path in self._outputs.items() if (piece := self._growth(stream, path))]
-        if not fresh:
-            return
-        fresh.sort(key=lambda piece: piece.time)
-        self._append(b"".join(_RECORD.pack(piece.time, piece.end, piece.stream.value) for piece in fresh))
-        self._pieces.extend(fresh)
-        self._ends.update((piece.stream, piece.end) for piece in fresh)
-        self._hold()
-        self._wake()
+        if fresh:
+            self._index.add(sorted(fresh, key=lambda piece: piece.time))
+            self._hold()
+            self._wake()
+        self._trim()
 
     def end_run(self) -> None:
         """The machine has ended: note the rest, and let those who follow this run go."""
@@ -93,82 +82,129 @@ class ContainerLog:
         self.closed = True
         self._wake()
 
-    async def follow(self, place: int, *, ended_before: int) -> AsyncIterator[Piece]:
-        """Pieces from a place on, until one run more has ended than `ended_before` (a value of `runs_ended`)."""
-        with self._followed():
+    async def follow(self, place: Place, *, ended_before: int) -> AsyncIterator[Piece]:
+        """Pieces from a place on, until one run more has ended than `ended_before` (a value of `runs_ended`).
+
+        Who is so far behind that it is too much to keep misses some.
+        """
+        reached = dict(place)
+        with self._followed(reached):
             while True:
-                while place < len(self._pieces):
-                    yield self._pieces[place]
-                    place += 1
+                for piece in self._index.after(reached):
+                    yield piece
+                    reached[piece.stream] = piece.end
                 if self.runs_ended > ended_before or self.closed:
                     return
                 await self._grown.wait()
 
-    def read(self, piece: Piece) -> Iterator[bytes]:
-        """A piece's bytes, in portions; none when the container was removed and nobody followed."""
+    def read(self, piece: Piece) -> Iterator[tuple[int, bytes]]:
+        """A piece's bytes in portions, each with the place where it begins.
+
+        None when the container was removed and nobody followed, and none of what was cut off meanwhile.
+        """
         place = piece.start
-        with contextlib.suppress(FileNotFoundError), self._reader(piece.stream) as file:
-            while place < piece.end:
-                file.seek(place)  # each time: other followers read the same file
-                data = file.read(min(piece.end - place, _PIECE))
+        with contextlib.suppress(FileNotFoundError):
+            while (place := max(place, self._index.starts[piece.stream])) < piece.end:
+                with self._reader(
+                    piece.stream
+                ) as file:  # each time: what is held is closed when the last follower goes
+                    file.seek(place)
+                    data = file.read(min(piece.end - place, _PIECE))
                 if not data:
                     return
+                yield place, data
                 place += len(data)
-                yield data
 
     def lines(self, *, tail: int | None = None) -> Iterator[LogLine]:
         """What is there now, line by line; with `tail` only the last so many."""
-        return self._lines_from(0) if tail is None else iter(self._last_lines(tail))
+        pieces = tuple(self._index.pieces)
+        return self._lines_of(pieces) if tail is None else iter(self._last_lines(pieces, tail))
 
-    def _lines_from(self, place: int) -> Iterator[LogLine]:
+    def _lines_of(self, pieces: Sequence[Piece]) -> Iterator[LogLine]:
         splitter = LineSplitter()
-        for piece in self._pieces[place:]:
-            for data in self.read(piece):
-                yield from splitter.feed(piece, data)
+        for piece in pieces:
+            for place, data in self.read(piece):
+                yield from splitter.feed(piece, place, data)
         yield from splitter.rest()
 
-    def _last_lines(self, count: int) -> list[LogLine]:
+    def _last_lines(self, pieces: Sequence[Piece], count: int) -> list[LogLine]:
         """Looks back in growing steps, so that the end of a long log is found without reading it all."""
-        place, step = len(self._pieces), _LOOK_BACK
+        place, step = len(pieces), _LOOK_BACK
         while True:
             place, step = max(0, place - step), step * 2
-            lines = list(self._lines_from(place))
+            lines = list(self._lines_of(pieces[place:]))
             first = max(0, len(lines) - count)
             # Each stream's first line may have begun before the place: it must not be among those that count.
             seen = {line.stream for line in lines[:first]}
             if place == 0 or (len(lines) >= count and all(line.stream in seen for line in lines[first:])):
                 return lines[first:]
 
-    def _append(self, records: bytes) -> None:
-        """On a full disk the index goes without: the next record that finds room stands for those before it, too."""
+    def _trim(self) -> None:
+        """Let the oldest lines go when there is too much."""
+        over = self._index.size - self._limit
+        if over <= 0 or self.closed:
+            return
+        kept_for = self._followers if over <= _PATIENCE else []
+        wanted = behind_oldest(self._index, over + self._limit // _SHARE)
+        self._cut({stream: self._line_at(stream, place, kept_for) for stream, place in wanted.items()})
+
+    def _line_at(self, stream: Stream, place: int, kept_for: Sequence[Place]) -> int:
+        """Where to cut a stream, near a place: before a line, and before what has yet to be read. The last line of all stays."""
+        begin, end = self._index.starts[stream], self._index.ends[stream]
+        newest = self._index.pieces[-1].stream is stream
+        last = min([end - newest, *(reached.get(stream, 0) for reached in kept_for)])
+        if min(place, last) <= begin:
+            return begin
         try:
-            descriptor = os.open(self._index, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                written = os.write(descriptor, records)
-                if torn := written % _RECORD.size:
-                    os.ftruncate(descriptor, os.fstat(descriptor).st_size - torn)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            _log.warning('"%s" can\'t be written: %s', self._index, error)
+            with self._reader(stream) as file:
+                return line_near(file, place, last)
+        except FileNotFoundError:
+            return begin
+
+    def _cut(self, starts: Place) -> None:
+        forward = {stream: start for stream, start in starts.items() if start > self._index.starts[stream]}
+        if not forward:
+            return
+        self._index.cut(forward)
+        for stream, start in forward.items():
+            self._give_back(self._outputs[stream], start)
+
+    def _give_back(self, path: Path, end: int) -> None:
+        """Nothing is shown of what stays on the disk because it can't be given back."""
+        try:
+            holes.release(path, end)
+        except (IrekoError, OSError) as error:
+            if not self._told:
+                _log.warning("%s", error)
+            self._told = True
+
+    def _pass_over_holes(self) -> None:
+        """A power cut may have taken the note of what was cut off, but not the fact."""
+        for stream, path in self._outputs.items():
+            with contextlib.suppress(FileNotFoundError):
+                data, end = holes.first_data(path), path.stat().st_size
+                if data > self._index.starts[stream]:
+                    with path.open("rb") as file:
+                        self._index.cut({stream: line_near(file, data, end)})
 
     @contextlib.contextmanager
-    def _followed(self) -> Iterator[None]:
+    def _followed(self, reached: Place) -> Iterator[None]:
         """Keep the files open, so that a container which is removed as soon as it ends is still read to its end."""
-        self._followers += 1
+        self._followers.append(reached)
         self._hold()
         try:
             yield
         finally:
-            self._followers -= 1
+            self._followers = [each for each in self._followers if each is not reached]
             if not self._followers:
                 for file in self._held.values():
                     file.close()
                 self._held.clear()
+            self._trim()
 
     def _hold(self) -> None:
         if self._followers:
-            for stream in self._ends.keys() - self._held.keys():
+            for stream in self._outputs.keys() - self._held.keys():
                 with contextlib.suppress(FileNotFoundError):
                     self._held[stream] = self._outputs[stream].open("rb")
 
@@ -181,7 +217,7 @@ class ContainerLog:
             status = path.stat()
         except FileNotFoundError:
             return None
-        known = self._ends.get(stream, 0)
+        known = self._index.ends[stream]
         if status.st_size <= known:
             return None
         return Piece(status.st_mtime_ns, stream, known, status.st_size)
@@ -189,54 +225,3 @@ class ContainerLog:
     def _wake(self) -> None:
         self._grown.set()
         self._grown = asyncio.Event()
-
-
-@dataclass
-class LineSplitter:
-    """Cuts pieces into lines, each stream for itself; a line has the time at which it began."""
-
-    _open: dict[Stream, tuple[int, bytes]] = field(default_factory=dict)
-
-    def feed(self, piece: Piece, data: bytes) -> Iterator[LogLine]:
-        """The lines that these bytes complete."""
-        time, begun = self._open.get(piece.stream, (piece.time, b""))
-        *whole, rest = data.split(b"\n")
-        if whole:
-            self._open.pop(piece.stream, None)
-        for part in whole:
-            yield _line(time, piece.stream, begun + part + b"\n")
-            time, begun = piece.time, b""
-        if begun or rest:
-            self._open[piece.stream] = time, begun + rest
-
-    def rest(self) -> Iterator[LogLine]:
-        """What has no newline yet."""
-        for stream, (time, data) in self._open.items():
-            yield _line(time, stream, data)
-        self._open.clear()
-
-
-def _line(time: int, stream: Stream, data: bytes) -> LogLine:
-    seconds, nanoseconds = divmod(time, 1_000_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanoseconds // 1000)
-    return LogLine(moment, stream, data)
-
-
-def _read_index(path: Path) -> Iterator[Piece]:
-    """The pieces up to the first record that makes no sense; what is behind it is cut off, and noted anew."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return
-    ends = dict.fromkeys(Stream, 0)
-    whole = 0
-    for whole in range(0, len(data) - _RECORD.size + 1, _RECORD.size):
-        time, end, number = _RECORD.unpack_from(data, whole)
-        if number not in _NUMBERS or end < ends[Stream(number)]:
-            break
-        yield Piece(time, Stream(number), ends[Stream(number)], end)
-        ends[Stream(number)] = end
-    else:
-        whole = len(data) - len(data) % _RECORD.size
-    if whole < len(data):
-        os.truncate(path, whole)

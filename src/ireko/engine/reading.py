@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
 
 from ireko.drivers.base import Stream
-from ireko.engine.logs import ContainerLog, LineSplitter, LogLine
+from ireko.engine.loglines import LineSplitter, LogLine
+from ireko.engine.logs import ContainerLog
 
 
 async def read_log(
@@ -25,15 +27,15 @@ async def read_log(
             line.stream in streams and (since is None or line.time >= since) and (until is None or line.time <= until)
         )
 
-    place, ended_before = log.length, log.runs_ended
+    place, ended_before = log.place(), log.runs_ended
     for line in _present(log, tail, wanted, all_streams=streams == set(Stream)):
         yield line
     if not follow:
         return
     splitter = LineSplitter()
     async for piece in log.follow(place, ended_before=ended_before):
-        for data in log.read(piece):
-            for line in splitter.feed(piece, data):
+        for portion in log.read(piece):
+            for line in splitter.feed(piece, *portion):
                 if until is not None and line.time > until:
                     return
                 if wanted(line):
@@ -45,7 +47,7 @@ async def read_log(
 
 def _present(
     log: ContainerLog, tail: int | None, wanted: Callable[[LogLine], bool], *, all_streams: bool
-) -> list[LogLine]:
+) -> Iterable[LogLine]:
     # What is filtered by stream must be filtered before it is counted.
-    lines = [line for line in log.lines(tail=tail if all_streams else None) if wanted(line)]
-    return lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]
+    lines = filter(wanted, log.lines(tail=tail if all_streams else None))
+    return lines if tail is None else deque(lines, maxlen=tail)

@@ -65,7 +65,8 @@ class Runs:
         """The container's output."""
         log = self._logs.get(container.id)
         if log is None:
-            log = self._logs[container.id] = ContainerLog(self._context.paths.container(container.id))
+            directory = self._context.paths.container(container.id)
+            log = self._logs[container.id] = ContainerLog(directory, container.spec.log)
             log.catch_up()
         return log
 

@@ -14,7 +14,7 @@ from ireko.engine.context import Context
 from ireko.engine.images import Images
 from ireko.engine.volumes import Volumes
 from ireko.errors import Damaged
-from ireko.host import files
+from ireko.host import files, holes
 from ireko.model.container import Container
 from ireko.model.image import GIB, Image, Layer
 from ireko.model.volume import Volume
@@ -92,7 +92,7 @@ class System:
     async def report(self) -> HostReport:
         """What the driver found on this host, and what we found in our own folder; never raises for what it finds."""
         report = await self._context.driver.report()
-        ours = (self._space(), self._privacy(), *self._records(), *self._chains())
+        ours = (self._space(), self._privacy(), self._logs(), *self._records(), *self._chains())
         return HostReport(report.version, report.accelerator, (*report.findings, *ours))
 
     async def disk_usage(self) -> DiskUsage:
@@ -188,6 +188,20 @@ class System:
         if hasattr(root.stat(), "st_uid") and root.stat().st_mode & 0o077:
             return Finding("permissions", Level.WARNING, f'others can look into "{root}"', f"chmod 700 {root}")
         return Finding("permissions", Level.OK, f'"{root}" is private')
+
+    def _logs(self) -> Finding:
+        try:
+            possible = holes.can_release(self._context.paths.tmp)
+        except OSError as error:
+            return Finding("logs", Level.WARNING, f"it can't be told whether they stay small: {error}", "ireko doctor")
+        if possible:
+            return Finding("logs", Level.OK, "the room of old lines is given back")
+        return Finding(
+            "logs",
+            Level.WARNING,
+            f'the file system of "{self._context.paths.root}" can\'t give back the room of old lines: logs grow without limit',
+            "move it to ext4, XFS or Btrfs",
+        )
 
     def _records(self) -> list[Finding]:
         return [

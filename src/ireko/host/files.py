@@ -47,15 +47,19 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Replace a file's content: readers see the old or the new one, whatever happens in between."""
+def write_whole(path: Path, data: bytes, *, mode: int = 0o600, lasting: bool = True) -> None:
+    """Replace a file's content: readers see the old or the new one, whatever happens in between.
+
+    Without `lasting` a power cut may leave neither.
+    """
     beside = path.with_name(f".{path.name}.new")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

@@ -74,6 +74,19 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class LogLimit:
+    """How much of its output is kept: as docker has it, so many files of so many bytes."""
+
+    max_size: int = 100_000_000
+    max_file: int = 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of all the files."""
+        return self.max_size * self.max_file
+
+
+@dataclass(frozen=True)
 class ContainerSpec:
     """What was asked for when the container was made: enough to make it again.
 
@@ -104,6 +117,7 @@ class ContainerSpec:
     auto_remove: bool = False
     stop_signal: str = ""
     stop_timeout: int | None = None
+    log: LogLimit = LogLimit()
 
 
 @dataclass(frozen=True)

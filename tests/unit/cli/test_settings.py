@@ -32,7 +32,8 @@ def test_everything_that_create_takes(cli, tmp_path: Path, monkeypatch: pytest.M
         cli, "-it", "-e", "A=1", "-e", "OURS", "-e", "NOT_SET", "--env-file", "env", "-p", "8080:80", "--expose", "53/udp", "-m",
         "512m", "--cpus=1.5", "-v", "./x:/y:ro", "-v", "data:/data", "-v", "/anon", "--mount", "type=bind,src=/a,dst=/b,readonly",
         "-w", "/srv", "-u", "1000", "--entrypoint", "", "-h", "box", "--restart", "on-failure:3", "--stop-timeout", "5",
-        "--stop-signal", "INT", "-l", "k=v", "-l", "alone", "debian:12", "sh", "-c", "echo --rm -t=false",
+        "--stop-signal", "INT", "-l", "k=v", "-l", "alone", "--log-opt", "max-size=10m",
+        "--log-opt=max-file=3", "debian:12", "sh", "-c", "echo --rm -t=false",
     )  # fmt: skip
     assert body["Image"] == "debian:12"
     assert body["Cmd"] == ["sh", "-c", "echo --rm -t=false"]
@@ -49,6 +50,7 @@ def test_everything_that_create_takes(cli, tmp_path: Path, monkeypatch: pytest.M
     assert (host["Memory"], host["NanoCpus"]) == (512 << 20, 1_500_000_000)
     assert host["PortBindings"] == {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}
     assert host["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}
+    assert host["LogConfig"] == {"Type": "", "Config": {"max-size": "10m", "max-file": "3"}}
     assert not host["AutoRemove"]
 
 

@@ -41,6 +41,13 @@ class Mount(Body):
     read_only: bool | None = None
 
 
+class LogConfig(Body):
+    """Where output goes, and how much of it is kept."""
+
+    type: str | None = None
+    config: dict[str, str] | None = None
+
+
 class HostConfig(Body):
     """What of docker's host config means something here, be it that it is refused or warned of."""
 
@@ -51,6 +58,7 @@ class HostConfig(Body):
     publish_all_ports: bool | None = None
     network_mode: str | None = None
     restart_policy: RestartPolicy | None = None
+    log_config: LogConfig | None = None
     memory: int | None = None
     nano_cpus: int | None = None
     cpu_count: int | None = None

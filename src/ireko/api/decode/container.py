@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ireko.api.decode.bodies import CreateBody, HostConfig, RestartPolicy, words
+from ireko.api.decode.bodies import CreateBody, HostConfig, LogConfig, RestartPolicy, words
+from ireko.api.decode.loglimit import log_limit, unheeded_driver
 from ireko.api.decode.mounts import mounts
 from ireko.api.decode.ports import exposed, mappings
 from ireko.errors import InvalidInput, NotFound, Unsupported
@@ -47,12 +48,14 @@ def container_spec(body: CreateBody) -> ContainerSpec:
         auto_remove=bool(host.auto_remove),
         stop_signal=body.stop_signal or "",
         stop_timeout=body.stop_timeout,
+        log=log_limit(host.log_config or LogConfig()),
     )
 
 
 def unheeded(body: CreateBody) -> tuple[str, ...]:
     """Sentences about what was asked for and will not be done, though the container is made."""
     host = body.host_config or HostConfig()
+    log_driver = unheeded_driver(host.log_config or LogConfig())
     found = (
         (host.readonly_rootfs, "The root file system stays writable: --read-only is not supported yet."),
         (host.tmpfs, "--tmpfs is not supported yet: what is written there goes to the container's disk."),
@@ -60,6 +63,7 @@ def unheeded(body: CreateBody) -> tuple[str, ...]:
         (host.extra_hosts, "--add-host is ignored: write the machine's /etc/hosts instead."),
         (host.sysctls, "--sysctl is ignored: the machine has a kernel of its own, set it from inside."),
         (host.group_add, "--group-add is ignored."),
+        (log_driver, f"--log-driver {log_driver} is ignored: the output is kept for `logs`, and goes nowhere else."),
         (_has_check(body), "The health check is ignored: health checks are not supported yet."),
     )
     return tuple(sentence for asked, sentence in found if asked)

@@ -10,10 +10,11 @@ from ireko.api.encode.config import argv, binds, config, exposed_ports, mount_po
 from ireko.api.encode.network import endpoint, host_ip, network_name
 from ireko.api.encode.times import rfc3339
 from ireko.engine.containers import Sizes
-from ireko.model.container import Container, PortMapping, Status
+from ireko.model.container import Container, LogLimit, PortMapping, Status
 from ireko.model.image import Image
 
 _NANO = 1_000_000_000
+_LETTERS = "kmgtp"
 
 
 def inspection(
@@ -83,7 +84,7 @@ def host_config(container: Container) -> dict[str, Any]:
     return {
         "Binds": binds(spec.mounts) or None,
         "ContainerIDFile": "",
-        "LogConfig": {"Type": "json-file", "Config": {}},
+        "LogConfig": log_config(spec.log),
         "NetworkMode": network_name(container),
         "PortBindings": _bindings(spec.ports),
         "RestartPolicy": {"Name": spec.restart.name.value, "MaximumRetryCount": spec.restart.maximum},
@@ -119,6 +120,19 @@ def host_config(container: Container) -> dict[str, Any]:
         "PidsLimit": None,
         "Ulimits": None,
     }
+
+
+def log_config(limit: LogLimit) -> dict[str, Any]:
+    """docker's `LogConfig`: what is kept, be it that it was asked for or not."""
+    return {"Type": "json-file", "Config": {"max-size": _thousands(limit.max_size), "max-file": str(limit.max_file)}}
+
+
+def _thousands(size: int) -> str:
+    """As short as it can be said: `10m`."""
+    for power in range(len(_LETTERS), 0, -1):
+        if size % 1000**power == 0:
+            return f"{size // 1000**power}{_LETTERS[power - 1]}"
+    return str(size)
 
 
 def network_settings(container: Container, image: Image | None) -> dict[str, Any]:

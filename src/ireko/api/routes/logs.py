@@ -16,7 +16,7 @@ from ireko.api.encode.times import log_time
 from ireko.api.hijack import MULTIPLEXED, RAW
 from ireko.api.router import Route
 from ireko.api.versions import MULTIPLEXED_TYPE
-from ireko.engine.logs import LogLine
+from ireko.engine.loglines import LogLine
 from ireko.errors import InvalidInput, NotFound
 from ireko.model.framing import frame
 
