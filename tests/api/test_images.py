@@ -77,7 +77,7 @@ class TestInspect:
         assert (found["Config"]["Cmd"], found["Config"]["Entrypoint"]) == (["/bin/sh"], None)
         assert found["RootFS"]["Type"] == "layers"
         assert len(found["RootFS"]["Layers"]) == 1
-        assert found["GraphDriver"]["Name"] == "fake"
+        assert found["GraphDriver"]["Name"] == "qcow2"
 
     async def test_by_id(self, http: Http) -> None:
         identifier = (await http("GET", "/images/nano/json")).body["Id"]

@@ -200,7 +200,7 @@ def _fake(folder: Path) -> Bench:
     return Bench(
         driver=FakeDriver(host),
         folder=folder,
-        base=base_disk(folder / "base.fake"),
+        base=base_disk(folder / "base.qcow2"),
         make_driver=lambda: FakeDriver(host),
         processes=lambda spec: int(spec.directory in host.machines),
         many=40,

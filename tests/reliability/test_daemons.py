@@ -132,7 +132,7 @@ async def test_what_can_not_be_read_is_never_thrown_away(world: World) -> None:
     assert not list(engine._context.paths.tmp.iterdir())
 
 
-@pytest.mark.parametrize("lost", ["all", "disk.fake", "host_key", "client_key"])
+@pytest.mark.parametrize("lost", ["all", "disk.qcow2", "host_key", "client_key"])
 async def test_a_power_cut_right_after_a_create(world: World, lost: str) -> None:
     """Nothing of a fresh container was on the disk yet but its record."""
     container = await world.make("box", start=False)
@@ -186,7 +186,7 @@ async def test_the_root_of_another_driver_is_refused(world: World) -> None:
         def abilities(self) -> Abilities:
             return replace(super().abilities, name="other", disk_format="vhdx")
 
-    with pytest.raises(Unsupported, match='in the format "fake": the driver "other" works with "vhdx"'):
+    with pytest.raises(Unsupported, match='in the format "qcow2": the driver "other" works with "vhdx"'):
         await Engine.open(root=world.root, driver=Other(world.host), recipes=FakeBook())
     assert await world.open()
     await world.close()

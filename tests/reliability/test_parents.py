@@ -32,7 +32,7 @@ def grow(path: Path) -> None:
 def rewrite(path: Path) -> None:
     data = path.read_bytes()
     path.chmod(0o600)
-    path.write_bytes(data.replace(b"1073741824", b"1073741825"))
+    path.write_bytes(data[:-1] + bytes((data[-1] ^ 1,)))
     path.chmod(0o400)
 
 

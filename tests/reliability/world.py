@@ -21,7 +21,7 @@ from ireko.model.container import ContainerSpec, Status
 BY_A_SIGNAL = 128  # whichever: of a request to end and a cut at once, either may come first
 LASTING = ("sleep", "1000000")
 SEEN_OF_A_CONTAINER = {
-    "disk.fake", "host_key", "client_key", "seed.tar", "stdout.log", "stderr.log", "log.index", "end.json"
+    "disk.qcow2", "host_key", "client_key", "seed.tar", "stdout.log", "stderr.log", "log.index", "end.json"
 }  # fmt: skip
 
 
@@ -97,6 +97,8 @@ class World:
         self.root = root
         self.closed = False
         self.host = FakeHost()
+        self.left = root.with_name(f"{root.name}-machine")
+        """Where a container goes that becomes a machine of its own."""
 
     async def open(self, at: int | None = None) -> bool:
         """Start a daemon; False when it was ended before it served."""
@@ -203,7 +205,7 @@ class World:
         return min(container.exit_code, BY_A_SIGNAL) if container.status is Status.EXITED else None
 
     def _kept(self, container_id: str) -> str:
-        tree = Tree(self.engine._context.paths.container_disk(container_id))
+        tree = Tree(self.engine._context.paths.container_disk(container_id), read_only=True)
         with contextlib.suppress(FileNotFoundError):
             return tree.get("/kept").data.decode().strip()
         return ""
@@ -214,6 +216,7 @@ class World:
         """Everything hangs together, nothing is left over, and what runs answers."""
         context = self.engine._context
         database, paths = context.database, context.paths
+        self._check_machine_that_left()
         assert not database.operations
         assert not database.broken
         assert list(paths.tmp.iterdir()) == []
@@ -241,6 +244,12 @@ class World:
             await run.done.wait()
             await self.quiet()
 
+    def _check_machine_that_left(self) -> None:
+        """It is whole, or there is nothing."""
+        assert not list(self.root.parent.glob(".*.part"))
+        if self.left.exists():
+            assert names(self.left) == {"disk.qcow2", "initrd", "kernel", "machine.json", "seed.tar"}
+
     def _check_chains(self) -> None:
         context = self.engine._context
         used = set()
@@ -249,10 +258,10 @@ class World:
             assert [each.id for each in machines.chain(context, image.top)][::-1] == list(image.layers)
             used.update(image.layers)
         for layer in used:
-            assert names(context.paths.layer(layer)) <= {"disk.fake", "files.json"}
+            assert names(context.paths.layer(layer)) <= {"disk.qcow2", "files.json"}
         for container in context.database.containers.values():
             machines.check_chain(context, container.parent)
-            Tree(context.paths.container_disk(container.id))
+            Tree(context.paths.container_disk(container.id), read_only=True)
             used.update(each.id for each in machines.chain(context, container.parent))
         assert set(context.database.layers) == used
 

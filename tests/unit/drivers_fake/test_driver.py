@@ -11,6 +11,8 @@ import pytest
 from ireko.drivers.base import Command, Disk, Ended, MachineSpec, MachineState, Stdio, Stream, Trouble
 from ireko.drivers.fake import FakeBook, FakeDriver, FakeHost, FakeMachine
 from ireko.drivers.fake.book import base_disk
+from ireko.drivers.fake.disks import FORMAT
+from ireko.drivers.fake.tree import Tree
 from ireko.errors import Conflict, GuestFailed, IrekoError, NoSpace, NotFound, TimedOut
 from ireko.guest.identity import Identity
 from ireko.guest.seed import Main, Seed, SeedMount
@@ -38,7 +40,7 @@ async def driver(host: FakeHost) -> FakeDriver:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    base_disk(tmp_path / "base.fake")
+    base_disk(tmp_path / "base.qcow2")
     return tmp_path
 
 
@@ -46,8 +48,8 @@ def machine_spec(folder: Path, command: tuple[str, ...] = SLEEP, *, mounts: tupl
     """A machine on a fresh layer; without a command, a system."""
     directory = folder / "box"
     directory.mkdir()
-    disk = directory / "disk.fake"
-    FakeDriver(FakeHost()).disks.create(disk, parent=folder / "base.fake", capacity=1 << 30)
+    disk = directory / "disk.qcow2"
+    FakeDriver(FakeHost()).disks.create(disk, parent=folder / "base.qcow2", capacity=1 << 30)
     main = Main(command) if command else None
     seed = Seed("box", "0" * 32, Identity.create(), "pipes", main, mounts=mounts)
     (directory / "seed.tar").write_bytes(seed.archive())
@@ -58,7 +60,7 @@ def machine_spec(folder: Path, command: tuple[str, ...] = SLEEP, *, mounts: tupl
         cpus=1,
         memory=1 << 28,
         disks=(
-            Disk("root", disk, "fake"),
+            Disk("root", disk, FORMAT),
             Disk("seed", directory / "seed.tar", "raw", read_only=True),
             *(Disk(each.tag, folder / f"{each.tag}.raw", "raw") for each in mounts if each.tag != "vol-7"),
         ),
@@ -82,14 +84,14 @@ def failing(step: str, error: BaseException) -> FakeDriver:
 def test_a_disk_that_fails_is_not_there(folder: Path, step: str) -> None:
     before = names(folder)
     with pytest.raises(NoSpace):
-        failing(step, NoSpace("full")).disks.create(folder / "new.fake", parent=None, capacity=1)
+        failing(step, NoSpace("full")).disks.create(folder / "new.qcow2", parent=None, capacity=1)
     assert names(folder) == before
 
 
 def test_a_disk_made_before_the_daemon_died_is_there(folder: Path) -> None:
     with pytest.raises(Killed):
-        failing("disks.created", Killed()).disks.create(folder / "new.fake", parent=None, capacity=1)
-    assert (folder / "new.fake").exists()
+        failing("disks.created", Killed()).disks.create(folder / "new.qcow2", parent=None, capacity=1)
+    assert (folder / "new.qcow2").exists()
 
 
 @pytest.mark.parametrize("step", ["start.begin", "start.done"])
@@ -177,7 +179,7 @@ async def test_switching_fails_before_or_after(folder: Path) -> None:
         driver = failing(step, IrekoError("no"))
         await driver.open()
         machine = await driver.start(spec)
-        leaf = folder / "box" / f"{step}.fake"
+        leaf = folder / "box" / f"{step}.qcow2"
         driver.disks.create(leaf, parent=spec.disks[0].path, capacity=1)
         with pytest.raises(IrekoError, match="no"):
             await machine.switch_disk("root", leaf, spec.disks[0].path)
@@ -254,7 +256,8 @@ async def test_volumes_outlive_machines(folder: Path, driver: FakeDriver) -> Non
         machine = await driver.start(spec)
         assert (await machine.ended()).clean
     assert (folder / "box" / "stdout.log").read_text() == "x\n" + "x\nx\n"
-    assert driver.disks.untouched(folder / "vol-0.raw") is False
+    assert Tree(folder / "vol-0.raw").get("/n").data == b"x\n" * 3
+    assert (folder / "vol-0.raw").stat().st_size == 1 << 30
 
 
 async def test_a_seed_that_asks_for_a_disk_that_is_not_there(folder: Path, driver: FakeDriver) -> None:

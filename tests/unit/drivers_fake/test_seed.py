@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ireko.drivers.fake import seed
@@ -35,6 +35,7 @@ def written(folder: Path, main: Main | None, *mounts: SeedMount) -> Path:
     return path
 
 
+@settings(deadline=None)
 @given(
     argv=st.lists(TEXT, min_size=1, max_size=4),
     environment=st.dictionaries(NAMES, TEXT, max_size=4),

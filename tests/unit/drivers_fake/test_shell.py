@@ -71,7 +71,7 @@ class Screen:
 
 @pytest.fixture
 async def system(tmp_path: Path) -> System:
-    return System(FileSystem(Tree(base_disk(tmp_path / "disk.fake"))), PROGRAMS, hostname="toy")
+    return System(FileSystem(Tree(base_disk(tmp_path / "disk.qcow2"))), PROGRAMS, hostname="toy")
 
 
 def spawn(system: System, *argv: str, streams: Streams) -> Process:

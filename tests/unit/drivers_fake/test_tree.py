@@ -6,23 +6,33 @@ from pathlib import Path
 
 import pytest
 
-from ireko.drivers.fake.disks import DiskFile, FakeDisks, Node
+from ireko.disk.base import NewLayer
+from ireko.drivers.fake import content
+from ireko.drivers.fake.content import Files, Node
+from ireko.drivers.fake.disks import FakeDisks, new_layer, write_disk
 from ireko.drivers.fake.filesystem import FileSystem
 from ireko.drivers.fake.tree import Tree, file, folder
 from ireko.errors import Damaged
 
+CAPACITY = 1 << 20
 
-@pytest.fixture
-def base(tmp_path: Path) -> Path:
-    path = tmp_path / "base.fake"
-    DiskFile.fresh(capacity=1, files={"/a": folder(), "/a/old": file(b"old"), "/x": file(b"x")}).save(path)
+
+def disk(path: Path, files: Files, *, format_name: str = "qcow2") -> Path:
+    """A disk with these files, that needs no other."""
+    new = new_layer(CAPACITY) if format_name == "qcow2" else NewLayer(CAPACITY)
+    write_disk(path, new, content.encode(files, CAPACITY), format_name=format_name)
     return path
 
 
 @pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return disk(tmp_path / "base.qcow2", {"/a": folder(), "/a/old": file(b"old"), "/x": file(b"x")})
+
+
+@pytest.fixture
 def leaf(base: Path) -> Path:
-    path = base.with_name("leaf.fake")
-    FakeDisks(lambda step: None).create(path, parent=base, capacity=1)
+    path = base.with_name("leaf.qcow2")
+    FakeDisks(lambda step: None).create(path, parent=base, capacity=CAPACITY)
     return path
 
 
@@ -51,7 +61,7 @@ def test_a_folder_is_removed_with_all_in_it_and_made_anew_empty(leaf: Path, file
 
 
 def test_what_changes_in_a_folder_shows_in_its_time(base: Path, leaf: Path) -> None:
-    DiskFile.fresh(capacity=1, files={"/a": Node("folder", 0o40755, 5), "/a/f": Node("file", 0o100644, 5)}).save(base)
+    disk(base, {"/a": Node("folder", 0o40755, 5), "/a/f": Node("file", 0o100644, 5)})
     files = FileSystem(Tree(leaf))
     files.write("/a/f", b"changed")
     assert files.get("/a").mtime == 5
@@ -60,7 +70,7 @@ def test_what_changes_in_a_folder_shows_in_its_time(base: Path, leaf: Path) -> N
 
 
 def test_a_leaf_that_was_renamed_is_written_to_all_the_same(leaf: Path, files: FileSystem) -> None:
-    renamed = leaf.rename(leaf.with_name("renamed.fake"))
+    renamed = leaf.rename(leaf.with_name("renamed.qcow2"))
     files.write("/later", b"later")
     assert not leaf.exists()
     assert FileSystem(Tree(renamed)).read("/later") == b"later"
@@ -68,7 +78,7 @@ def test_a_leaf_that_was_renamed_is_written_to_all_the_same(leaf: Path, files: F
 
 def test_another_disk_under_the_old_name_is_not_written_to(leaf: Path, files: FileSystem) -> None:
     leaf.unlink()
-    FakeDisks(lambda step: None).create(leaf, parent=None, capacity=1)
+    FakeDisks(lambda step: None).create(leaf, parent=None, capacity=2 * CAPACITY)
     before = leaf.read_bytes()
     with pytest.raises(Damaged):
         files.write("/later", b"later")
@@ -96,8 +106,7 @@ def test_links(files: FileSystem) -> None:
 
 
 def test_a_volume_is_a_disk_of_its_own(leaf: Path, files: FileSystem) -> None:
-    volume = leaf.with_name("volume.raw")
-    DiskFile.fresh(capacity=1).save(volume)
+    volume = disk(leaf.with_name("volume.raw"), {}, format_name="raw")
     files.mount("/data/here", Tree(volume))
     files.write("/data/here/file", b"data")
     assert files.names("/data/here") == ["file"]
@@ -106,8 +115,7 @@ def test_a_volume_is_a_disk_of_its_own(leaf: Path, files: FileSystem) -> None:
 
 
 def test_a_read_only_volume(leaf: Path, files: FileSystem) -> None:
-    volume = leaf.with_name("volume.raw")
-    DiskFile.fresh(capacity=1, files={"/file": file(b"data")}).save(volume)
+    volume = disk(leaf.with_name("volume.raw"), {"/file": file(b"data")}, format_name="raw")
     files.mount("/data", Tree(volume, read_only=True))
     assert files.read("/data/file") == b"data"
     with pytest.raises(PermissionError):
@@ -129,5 +137,5 @@ def test_errors_are_those_of_a_real_file_system(files: FileSystem) -> None:
 
 def test_a_missing_parent_is_named(base: Path, leaf: Path) -> None:
     base.unlink()
-    with pytest.raises(Damaged, match=r"base\.fake"):
+    with pytest.raises(Damaged, match=r"base\.qcow2"):
         Tree(leaf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from ireko.errors import Damaged
 
 _READ = 1 << 16
 _PIECE = 1 << 20
+_DIGEST_LENGTH = 32
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,17 @@ class Qcow2Info:
     modified: int
     """Nanoseconds since 1970."""
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the header, the length and the time of the last write.
+
+        A write inside an allocated cluster changes nothing but the time, so the time must be in it; the place, the name,
+        the mode and the inode must not, so that a disk may be moved or copied (with its times, as cp -a does).
+        """
+        digest = hashlib.sha256(self.header_bytes)
+        digest.update(f"|{self.length}|{self.modified}".encode())
+        return digest.hexdigest()[:_DIGEST_LENGTH]
+
 
 def inspect(path: Path) -> Qcow2Info:
     """Read a file's header. Raises Damaged when the file is missing, or no qcow2 disk."""
@@ -45,6 +58,8 @@ def inspect(path: Path) -> Qcow2Info:
         with path.open("rb") as file:
             data = file.read(_READ)
             status = os.fstat(file.fileno())
+    except FileNotFoundError as error:
+        raise Damaged(f'the disk "{path}" is missing') from error
     except OSError as error:
         raise Damaged(f'the disk "{path}" can\'t be read: {error.strerror}') from error
     try:

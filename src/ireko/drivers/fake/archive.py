@@ -8,7 +8,7 @@ import stat
 import tarfile
 from collections.abc import Iterator
 
-from ireko.drivers.fake.disks import Node
+from ireko.drivers.fake.content import Node
 from ireko.drivers.fake.filesystem import FileSystem
 
 _PIECE = 64 * 1024

@@ -5,7 +5,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from ireko.drivers.fake.disks import FORMAT, DiskFile, Node
+from ireko.drivers.fake import content
+from ireko.drivers.fake.content import Files, Node
+from ireko.drivers.fake.disks import FORMAT, new_layer, write_disk
 from ireko.errors import NotFound
 from ireko.model.image import GIB, MIB, ImageConfig
 from ireko.model.names import Reference
@@ -57,8 +59,8 @@ class FakeBook:
 def base_disk(path: Path, name: str = "nano") -> Path:
     """Write a disk with the files that programs expect anywhere."""
     texts = {"passwd": _USERS, "hostname": f"{name}\n", "os-release": f'ID={name}\nPRETTY_NAME="toy {name}"\n'}
-    files: dict[str, Node | None] = {f"/{each}": Node("folder", stat.S_IFDIR | 0o755, _MADE) for each in _FOLDERS}
+    files: Files = {f"/{each}": Node("folder", stat.S_IFDIR | 0o755, _MADE) for each in ("", *_FOLDERS)}
     for each, text in texts.items():
         files[f"/etc/{each}"] = Node("file", stat.S_IFREG | 0o644, _MADE, data=text.encode())
-    DiskFile.fresh(capacity=GIB, files=files).save(path)
+    write_disk(path, new_layer(GIB), content.encode(files, GIB))
     return path

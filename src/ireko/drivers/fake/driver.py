@@ -10,6 +10,8 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from ireko.disk.base import NewLayer
+from ireko.disk.formats import RAW
 from ireko.drivers.base import (
     Abilities,
     Disks,
@@ -23,8 +25,8 @@ from ireko.drivers.base import (
     MachineSpec,
     StandaloneSpec,
 )
-from ireko.drivers.fake import standalone, virtual
-from ireko.drivers.fake.disks import FORMAT, DiskFile, FakeDisks
+from ireko.drivers.fake import content, standalone, virtual
+from ireko.drivers.fake.disks import FORMAT, FakeDisks, write_disk
 from ireko.drivers.fake.host import FakeHost
 from ireko.drivers.fake.lifeline import Lifeline
 from ireko.drivers.fake.machine import FakeMachine
@@ -139,7 +141,7 @@ class FakeDriver(Driver):
         if path.exists():
             raise AlreadyThere(f'the disk "{path}" is already there')
         await self._step("format_volume.before")
-        DiskFile.fresh(capacity=capacity).save(path)
+        write_disk(path, NewLayer(capacity), content.encode({}, capacity), format_name=RAW)
 
         async def undo() -> None:
             path.unlink()

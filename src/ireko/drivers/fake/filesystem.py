@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ireko.drivers.fake.disks import Node
+from ireko.drivers.fake.content import Node
 from ireko.drivers.fake.tree import Tree, file, folder, now
 
 _MOST_LINKS = 40

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from ireko.drivers.base import Command, FileEntry, Guest, GuestProcess, Stdio, Stream
 from ireko.drivers.fake import archive
-from ireko.drivers.fake.disks import Node
+from ireko.drivers.fake.content import Node
 from ireko.drivers.fake.lifeline import Lifeline
 from ireko.drivers.fake.process import HUP, KILL, WINCH, Process, Streams
 from ireko.drivers.fake.streams import Input, Pipe, Terminal

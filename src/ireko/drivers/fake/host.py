@@ -84,7 +84,7 @@ class FakeHost:
 
     def _open(self, spec: MachineSpec, disk: Disk) -> Tree:
         try:
-            tree = Tree(disk.path, read_only=disk.read_only)
+            tree = Tree(disk.path, format_name=disk.format, read_only=disk.read_only)
         except Damaged as error:
             raise ProgramFailed(f'"{spec.name}" can\'t be started: {error.message}', exit_code=1) from error
         for other in self.machines.values():

@@ -239,7 +239,8 @@ class Process:
             await self.complain(f"{self.argv[0]}: can't do that: {error}")
             return 2
         except OSError as error:
-            await self.complain(f"{self.argv[0]}: {error}: {_REASONS.get(type(error), 'I/O error')}")
+            reason = _REASONS.get(type(error), "I/O error")
+            await self.complain(f"{self.argv[0]}: {error.strerror or f'{error}: {reason}'}")
             return 1
 
     def _over(self, task: asyncio.Task[int]) -> None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from ireko.host import process
 
 FORMAT = "qcow2"
 _SECTOR = 512
-_DIGEST_LENGTH = 32
 
 
 class QcowDisks(Disks):
@@ -42,15 +40,7 @@ class QcowDisks(Disks):
         return qcow2.inspect(path).capacity
 
     def identify(self, path: Path) -> str:
-        """A digest of the header, the length and the time of the last write.
-
-        A write inside an allocated cluster changes nothing but the time, so the time must be in it; the place, the name,
-        the mode and the inode must not, so that a root may be moved or copied (with its times, as cp -a does).
-        """
-        info = qcow2.inspect(path)
-        digest = hashlib.sha256(info.header_bytes)
-        digest.update(f"|{info.length}|{info.modified}".encode())
-        return digest.hexdigest()[:_DIGEST_LENGTH]
+        return qcow2.inspect(path).fingerprint
 
     def untouched(self, path: Path) -> bool:
         return qcow2.is_untouched(path)

@@ -9,7 +9,7 @@ import stat as modes
 import msgspec
 
 from ireko.drivers.fake import tree
-from ireko.drivers.fake.disks import Node
+from ireko.drivers.fake.content import Node
 from ireko.drivers.fake.process import Process, Program
 from ireko.drivers.fake.programs.options import options
 
