@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import select
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import DaemonProcess, Typist
+
+from ireko.host.files import disk_bytes
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(300)]
 
@@ -47,14 +50,14 @@ class Host:
         (found,) = json.loads(self.out("inspect", name))
         return found
 
-    def processes(self) -> list[str]:
-        """The command lines of what runs for this root."""
-        found = []
+    def processes(self) -> dict[int, str]:
+        """The command lines of what runs for this root, by process."""
+        found = {}
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 if str(self.root) in line and "qemu-system" in line.partition(" ")[0]:
-                    found.append(line)
+                    found[int(path.parent.name)] = line
         return found
 
     def close(self) -> None:
@@ -204,6 +207,41 @@ def test_a_daemon_that_is_killed_finds_its_machines(host: Host) -> None:
     host.out("rm", "-f", "outlives")
 
 
+LINES = 30_000
+
+
+def check_log(host: Host, name: str) -> None:
+    """Of the numbers that were written only the oldest have gone, and the disk has room for the rest alone."""
+    log = host.out("logs", name).split()
+    assert 5_000 < len(log) < LINES
+    assert log == [str(number) for number in range(LINES - len(log) + 1, LINES + 1)]
+    assert host.out("logs", "--tail", "3", name).split() == log[-3:]
+    path = host.root / "containers" / host.inspect(name)["Id"] / "stdout.log"
+    assert disk_bytes(path) < 80_000 < path.stat().st_size
+
+
+@pytest.mark.parametrize("way", [(), ("-t",)], ids=["pipes", "terminal"])
+def test_of_a_long_log_the_oldest_lines_go(host: Host, way: tuple[str, ...]) -> None:
+    limit = ("--log-opt", "max-size=32k", "--log-opt", "max-file=2")
+    said = host.out("run", "--name", "much", *way, *limit, "nano", "seq", str(LINES))
+    assert said.split() == [str(number) for number in range(1, LINES + 1)]
+    check_log(host, "much")
+    host.out("rm", "much")
+
+
+def test_a_log_that_grew_without_a_daemon_is_cut_by_the_next(host: Host) -> None:
+    host.out("run", "-d", "--name", "alone", "--log-opt", "max-size=64k", "nano", "seq", str(LINES))
+    name = host.inspect("alone")["Id"]
+    (process,) = (pid for pid, line in host.processes().items() if name in line)
+    machine = os.pidfd_open(process)
+    host.daemon.stop()
+    assert select.select([machine], [], [], LIMIT)[0]
+    os.close(machine)
+    host.daemon.start()
+    check_log(host, "alone")
+    host.out("rm", "alone")
+
+
 @pytest.mark.docker
 def test_the_docker_client(host: Host, docker_client: str, tmp_path: Path) -> None:
     def docker(*argv: str, stdin: bytes = b"") -> str:
@@ -284,6 +322,6 @@ def test_nothing_is_left_behind(host: Host) -> None:
     """The last test: it ends what the others shared."""
     for identifier in host.out("ps", "-aq").split():
         host.out("rm", "-f", identifier)
-    assert host.processes() == []
+    assert host.processes() == {}
     assert list((host.root / "containers").iterdir()) == []
     assert list((host.root / "tmp").iterdir()) == []
