@@ -20,6 +20,9 @@ FILE = "domain.xml"
 FORMATS = {"qcow2": "qcow2", "raw": "raw", "vpc": "vhd", "vdi": "vdi", "vmdk": "vmdk"}
 """What we call the disk formats that libvirt knows, by its names for them."""
 
+EVENTS = "ctl.log"
+"""The file beside the disk that a guest's events go to."""
+
 _KIB = 1 << 10
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -62,7 +65,7 @@ def text(spec: StandaloneSpec, folder: Path, *, accelerator: str, identity: str)
     else:
         _add(_add(devices, "console", {"type": "pty"}), "target", {"type": "serial", "port": "0"})
     if spec.kernel:
-        _channels(devices)
+        _channels(devices, folder)
     else:
         _screen(devices)
     ET.indent(root)
@@ -142,10 +145,13 @@ def _screen(devices: ET.Element) -> None:
     _add(devices, "graphics", {"type": "vnc", "autoport": "yes", "listen": "127.0.0.1"})
 
 
-def _channels(devices: ET.Element) -> None:
-    """The ports of the guest interface that must be there; nobody listens."""
-    for name in "ireko.ctl", "ireko.ssh":
-        _add(_add(devices, "channel", {"type": "null"}), "target", {"type": "virtio", "name": name})
+def _channels(devices: ET.Element, folder: Path) -> None:
+    """The ports of the guest interface that must be there."""
+    # what a guest writes to a port that is not open on the host's side waits for ever: events need a file to go to
+    events = _add(devices, "channel", {"type": "file"})
+    _add(events, "source", {"path": _path(folder, EVENTS)})
+    _add(events, "target", {"type": "virtio", "name": "ireko.ctl"})
+    _add(_add(devices, "channel", {"type": "null"}), "target", {"type": "virtio", "name": "ireko.ssh"})
 
 
 def _terminal(root: ET.Element, devices: ET.Element) -> None:

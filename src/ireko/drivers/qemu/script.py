@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from string import Template
 
 from ireko.drivers.base import StandaloneSpec, Stdio
-from ireko.drivers.qemu import command, hardware, network
+from ireko.drivers.qemu import command, domain, hardware, network
 from ireko.drivers.qemu.firmware import Firmware
 
 CODE = "uefi-code.fd"
 VARIABLES = "uefi-variables.fd"
-_EVENTS = "ctl.log"
 _MIB = 1 << 20
 
 _HEAD = r"""#!/bin/sh
@@ -63,7 +62,7 @@ _SCREEN_NOTE = (
 
 # the agent tells how its command ended, as docs/guest-interface.md has it
 _TAIL = rf"""
-code=$(sed -n -e 's/^exit \([0-9]*\)$/\1/p' -e 's/^failed \([0-9]*\) .*/\1/p' {_EVENTS} | tail -n 1)
+code=$(sed -n -e 's/^exit \([0-9]*\)$/\1/p' -e 's/^failed \([0-9]*\) .*/\1/p' {domain.EVENTS} | tail -n 1)
 exit "${{code:-137}}"
 """
 
@@ -133,7 +132,9 @@ def _terminal(spec: StandaloneSpec) -> Iterator[tuple[str, ...]]:
         yield _quoted("-device", "virtconsole,chardev=terminal,name=ireko.tty", "-serial", "file:console.log")
     else:
         yield _quoted("-serial", "chardev:terminal")
-    yield _quoted("-chardev", f"file,id=ctl,path={_EVENTS}", "-device", "virtserialport,chardev=ctl,name=ireko.ctl")
+    yield _quoted(
+        "-chardev", f"file,id=ctl,path={domain.EVENTS}", "-device", "virtserialport,chardev=ctl,name=ireko.ctl"
+    )
     yield _quoted("-chardev", "null,id=ssh", "-device", "virtserialport,chardev=ssh,name=ireko.ssh")
 
 
