@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -38,7 +37,7 @@ from ireko.disk.qcow2.structure import (
     ZERO,
     ZSTD,
 )
-from ireko.disk.tables import all_equal, all_following, stretches
+from ireko.disk.tables import all_equal, runs, stretches
 
 # QEMU takes what stands before a colon for a protocol, unless a slash comes first
 _PROTOCOL = re.compile(r"[^/]*:")
@@ -79,7 +78,7 @@ class Qcow2Layer(Layer):
 
     def _clusters(self, piece: Piece) -> Iterator[Extent]:
         size = self._structures.cluster_size
-        for place, count, entry in _runs(piece.entries, size):
+        for place, count, entry in runs(piece.entries, 0, size, _is_here):
             offset, length = (piece.first + place) * size, count * size
             if entry & COMPRESSED:
                 yield Extent(offset, length, ExtentKind.DATA)
@@ -150,25 +149,15 @@ class Qcow2Layer(Layer):
 _KINDS = {0: ExtentKind.ABSENT, ALL_ALLOCATED: ExtentKind.DATA, ALL_ZERO: ExtentKind.ZERO}
 
 
-def _step(entry: int, size: int) -> int:
-    """How much more the entry of the next cluster is, when that follows in the file."""
-    return size if entry & OFFSET_MASK and not entry & (COMPRESSED | ZERO) else 0
-
-
-def _runs(entries: array[int], size: int) -> Iterator[tuple[int, int, int]]:
-    """Runs of entries that continue each other, as (first, count, first entry); neighbouring runs may do so too."""
-    for first, stretch in stretches(entries, 0, size):
-        step = _step(stretch[0], size)
-        if all_following(stretch, step) if step else all_equal(stretch):
-            yield first, len(stretch), stretch[0]
-        else:
-            yield from ((place, 1, entry) for place, entry in enumerate(stretch, first))
+def _is_here(entry: int) -> bool:
+    """Whether an entry's cluster lies in the file as it is, so that the next one may follow it there."""
+    return bool(entry & OFFSET_MASK) and not entry & (COMPRESSED | ZERO)
 
 
 def _extended_runs(piece: Piece, size: int) -> Iterator[tuple[int, int, int, int]]:
     """Runs of clusters that continue each other and are of one kind as a whole, as (first, count, first entry, bitmap)."""
-    for start, count, entry in _runs(piece.entries, size):
-        step = _step(entry, size)
+    for start, count, entry in runs(piece.entries, 0, size, _is_here):
+        step = size if _is_here(entry) else 0
         for first, bitmaps in stretches(piece.bitmaps[start : start + count], start, 0):
             here = entry + (first - start) * step
             if bitmaps[0] in _KINDS and all_equal(bitmaps):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 
 from ireko.disk.base import (
@@ -16,9 +15,9 @@ from ireko.disk.base import (
     Progress,
     clip,
 )
-from ireko.disk.bits import runs
+from ireko.disk.bits import runs as bit_runs
 from ireko.disk.files import DiskFile
-from ireko.disk.tables import all_equal, all_following, stretches
+from ireko.disk.tables import runs
 from ireko.disk.vhdx.check import check_structures
 from ireko.disk.vhdx.headers import KNOWN_REGIONS
 from ireko.disk.vhdx.opening import Structures, read_structures
@@ -68,27 +67,21 @@ class VhdxLayer(Layer):
         """The extents, with the place of data in the replayed file."""
         size = self.info.block_size
         for first, entries in self._bat.pieces(start // size, -(-end // size)):
-            for block, stretch in stretches(entries, first, size):
-                for extent in self._blocks(block, stretch, start, end):
+            for block, count, entry in runs(entries, first, size, _is_here):
+                for extent in self._blocks(block, count, entry, start, end):
                     yield clip(extent, start, end)
 
-    def _blocks(self, first: int, entries: array[int], start: int, end: int) -> Iterator[Extent]:
-        size = self.info.block_size
-        state, count = entries[0] & STATE_MASK, len(entries)
-        if state <= PayloadState.UNMAPPED and all_equal(entries):
+    def _blocks(self, first: int, count: int, entry: int, start: int, end: int) -> Iterator[Extent]:
+        """The extents of blocks whose entries continue each other."""
+        size, state = self.info.block_size, entry & STATE_MASK
+        if state == PayloadState.FULLY_PRESENT:
+            self._offset(first + count - 1, entry + (count - 1) * size)
+            yield Extent(first * size, count * size, ExtentKind.DATA, self._offset(first, entry))
+        elif state <= PayloadState.UNMAPPED:
             yield Extent(first * size, count * size, self._kind(state))
-        elif state == PayloadState.FULLY_PRESENT and all_following(entries, size):
-            self._offset(first + count - 1, entries[-1])
-            yield Extent(first * size, count * size, ExtentKind.DATA, self._offset(first, entries[0]))
         else:
-            for block, entry in enumerate(entries, first):
-                state = entry & STATE_MASK
-                if state == PayloadState.FULLY_PRESENT:
-                    yield Extent(block * size, size, ExtentKind.DATA, self._offset(block, entry))
-                elif state <= PayloadState.UNMAPPED:
-                    yield Extent(block * size, size, self._kind(state))
-                else:
-                    yield from self._partial(block, entry, start, end)
+            for block in range(first, first + count):
+                yield from self._partial(block, entry, start, end)
 
     def _kind(self, state: int) -> ExtentKind:
         return ExtentKind.ZERO if state in _HIDING else ExtentKind.ABSENT
@@ -111,7 +104,7 @@ class VhdxLayer(Layer):
         sector, base = self.info.sector_size, block * self.info.block_size
         low = max(0, start - base) // sector
         high = -(-min(self.info.block_size, end - base) // sector)
-        for first, last, present in runs(self._bitmap(block, low, high), low % 8, low % 8 + high - low):
+        for first, last, present in bit_runs(self._bitmap(block, low, high), low % 8, low % 8 + high - low):
             place = (low - low % 8 + first) * sector
             length = (last - first) * sector
             kind = ExtentKind.DATA if present else ExtentKind.ABSENT
@@ -143,6 +136,11 @@ class VhdxLayer(Layer):
                 piece = view[extent.offset - offset : extent.end - offset]
                 count = self._replayed.read_into(extent.file_offset, piece)
                 piece[count:] = bytes(len(piece) - count)
+
+
+def _is_here(entry: int) -> bool:
+    """Whether an entry's block lies in the file as a whole, so that the next one may follow it there."""
+    return entry & STATE_MASK == PayloadState.FULLY_PRESENT
 
 
 def _describe(structures: Structures) -> LayerInfo:
