@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ireko.engine.exporting import Target
 from ireko.engine.importing import Settings, Source
+from ireko.engine.promotion import Wish
 from ireko.errors import IrekoError
 from ireko.model.container import Mount, MountKind
 from ireko.model.names import Reference
@@ -78,6 +81,40 @@ async def copy_in(world: World) -> None:
         yield b"\0" * 1024
 
     await world.engine.containers.unpack("box", "/", pieces())
+
+
+async def promote(world: World, *, register: str = "", move: bool = False) -> None:
+    """What an earlier try has left is the user's, who clears it away."""
+    shutil.rmtree(world.left, ignore_errors=True)
+    world.host.registered.clear()
+    await world.engine.promoter.promote("box", Wish(world.left, "", register, move), progress=lambda *_: None)
+
+
+async def export(world: World, *, tree: bool = False) -> None:
+    """In place of what an earlier try has left."""
+    world.exports.mkdir(exist_ok=True)
+    if tree:
+        target = Target(world.exports / "mine.tar", "vhdx", force=True)
+        await world.engine.exporter.tree(["mine", "nano"], target, progress=lambda *_: None)
+    else:
+        await world.engine.exporter.disk(
+            "mine", Target(world.exports / "mine.vhdx", force=True), progress=lambda *_: None
+        )
+
+
+async def load(world: World) -> None:
+    await world.engine.loader.load_file(world.exports / "mine.tar", reference=None, progress=lambda *_: None)
+
+
+async def exported(world: World) -> None:
+    await committed(world)
+    await export(world, tree=True)
+
+
+async def only_exported(world: World) -> None:
+    await exported(world)
+    await world.engine.containers.remove("box", force=True)
+    await world.engine.images.remove("mine")
 
 
 async def _tag(world: World) -> None:
@@ -171,6 +208,12 @@ SCENARIOS = [
     Scenario("rmi-committed", lambda w: w.engine.images.remove("mine"), _only_mine),
     Scenario("volume-create", lambda w: w.engine.volumes.create("disk")),
     Scenario("volume-rm", lambda w: w.engine.volumes.remove("disk"), made_volume),
+    Scenario("export", export, committed),
+    Scenario("export-tree", lambda w: export(w, tree=True), exported),
+    Scenario("load", load, only_exported),
+    Scenario("load-again", load, exported),
+    Scenario("promote", promote, stopped),
+    Scenario("promote-move", lambda w: promote(w, register="box", move=True), stopped),
     Scenario("cp-stopped", copy_in, stopped),
     Scenario("diff-stopped", lambda w: w.engine.containers.diff("box"), stopped),
 ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tarfile
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ireko.disk.formats import open_layer
 from ireko.drivers.base import Command
 from ireko.drivers.fake import FakeBook, FakeDriver, FakeHost
 from ireko.drivers.fake.tree import Tree
@@ -99,6 +101,8 @@ class World:
         self.host = FakeHost()
         self.left = root.with_name(f"{root.name}-machine")
         """Where a container goes that becomes a machine of its own."""
+        self.exports = root.with_name(f"{root.name}-exports")
+        """Where images go."""
 
     async def open(self, at: int | None = None) -> bool:
         """Start a daemon; False when it was ended before it served."""
@@ -217,6 +221,7 @@ class World:
         context = self.engine._context
         database, paths = context.database, context.paths
         self._check_machine_that_left()
+        self._check_images_that_left()
         assert not database.operations
         assert not database.broken
         assert list(paths.tmp.iterdir()) == []
@@ -249,6 +254,15 @@ class World:
         assert not list(self.root.parent.glob(".*.part"))
         if self.left.exists():
             assert names(self.left) == {"disk.qcow2", "initrd", "kernel", "machine.json", "seed.tar"}
+
+    def _check_images_that_left(self) -> None:
+        """Each file is whole: the last that is written is the mark of an end."""
+        for path in self.exports.iterdir() if self.exports.exists() else ():
+            if path.suffix == ".tar":
+                with tarfile.open(path) as archive:
+                    assert archive.getnames()[-1] == "manifest.sha256"
+            else:
+                open_layer(path).close()
 
     def _check_chains(self) -> None:
         context = self.engine._context
