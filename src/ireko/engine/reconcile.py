@@ -22,7 +22,7 @@ from ireko.engine.context import Context
 from ireko.engine.guestfiles import MAINTENANCE
 from ireko.engine.removal import Remover
 from ireko.engine.runs import Runs
-from ireko.engine.upkeep import exchange
+from ireko.engine.upkeep import exchange, leftovers
 from ireko.errors import IrekoError, NotFound
 from ireko.model.container import Container, RestartName, Status
 from ireko.store.database import Operation
@@ -155,9 +155,8 @@ def _sweep(context: Context) -> None:
 
 
 def _kept(context: Context, table: str, known: Iterable[str]) -> set[str]:
-    """What has a record; one that can't be read counts."""
-    in_progress = {each.layer for each in context.database.operations.values()} if table == "layers" else set()
-    return {*known, *context.database.broken_keys(table), *in_progress}
+    """What has a record, one that can't be read too, or is mentioned in one."""
+    return {*known, *context.database.broken_keys(table), *leftovers.mentioned(context)}
 
 
 def _delete(context: Context, leftovers: list[Path]) -> None:

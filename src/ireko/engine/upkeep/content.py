@@ -23,16 +23,18 @@ _MOST = 5
 
 @dataclass(frozen=True)
 class Content:
-    """What was read. `diff_id` is "" when the data was not, or could not be read."""
+    """What was read. `diff_id` is "" when the data was not, or could not be read; `opened`: it is a disk at all."""
 
     problems: tuple[str, ...]
     diff_id: str = ""
+    opened: bool = True
 
     def faults(self, name: str, path: Path, *, told: Sequence[Fault]) -> list[Fault]:
-        """The problems as faults of what the disk belongs to, without those that have been told."""
+        """The problems as faults of what the disk belongs to, `told` are those that are known already."""
+        if told and not self.opened:
+            return []
         remedy = f'put "{path}" back from a backup, or make anew what stands on it'
-        fresh = [each for each in self.problems[:_MOST] if not any(each in fault.found for fault in told)]
-        faults = [error(name, f'its disk "{path}": {each}', remedy) for each in fresh]
+        faults = [error(name, each, remedy) for each in self.problems[:_MOST]]
         if len(self.problems) > _MOST:
             faults.append(error(name, f'its disk "{path}" has more problems than these', f'ireko disk check "{path}"'))
         return faults
@@ -47,11 +49,15 @@ async def read(context: Context, path: Path, name: str, *, deep: bool, progress:
 def _read(path: Path, form: str, steps: Steps, *, deep: bool) -> Content:
     problems: list[str] = []
     try:
-        with open_layer(path, format_name=form) as layer:
-            problems += [str(each) for each in itertools.islice(layer.check(steps), _MOST + 1)]
-            return Content(tuple(problems), diff_id(layer, steps) if deep else "")
+        layer = open_layer(path, format_name=form)
     except DiskError as damage:
-        return Content((*problems, damage.message))
+        return Content((damage.message,), opened=False)
+    with layer:
+        problems += [f'its disk "{path}": {each}' for each in itertools.islice(layer.check(steps), _MOST + 1)]
+        try:
+            return Content(tuple(problems), diff_id(layer, steps) if deep else "")
+        except DiskError as damage:
+            return Content((*problems, damage.message))
 
 
 def shown(context: Context, layer: Layer, content: Content) -> str:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from ireko.drivers.base import Level
 from ireko.model.recipe import Progress
 
+REPAIR = "ireko system check --repair"
+RESTORE = "restore the database from a backup of its folder"
+
 Mend = Callable[[Progress], Awaitable[None]]
 """Puts something right without losing anything. Raises IrekoError and OSError when it can't; then all is as it was."""
 
@@ -34,6 +37,3 @@ def error(name: str, found: str, remedy: str, mend: Mend | None = None) -> Fault
 def warning(name: str, found: str, remedy: str, mend: Mend | None = None) -> Fault:
     """It works, and is not as it should be."""
     return Fault(name, Level.WARNING, found, remedy, mend)
-
-
-REPAIR = "ireko system check --repair"

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from ireko.engine import layers
+from ireko.engine import layers, mounts
 from ireko.engine.context import Context
 from ireko.engine.upkeep.faults import REPAIR, Fault, warning
 from ireko.errors import Conflict
 from ireko.model.names import new_id, short
 from ireko.model.recipe import Progress
+
+_ID_LENGTH = len(new_id())
 
 
 def without_record(context: Context) -> Iterator[Fault]:
@@ -29,7 +31,9 @@ def without_record(context: Context) -> Iterator[Fault]:
         strange += sorted(layers.unused_boots(context))
     for entry in strange:
         found = f'there is no record of "{entry}"'
-        yield warning(_name(entry), found, f"{REPAIR}, which moves it to lost/", partial(_put_aside, context, entry))
+        yield warning(
+            _name(context, entry), found, f"{REPAIR}, which moves it to lost/", partial(_put_aside, context, entry)
+        )
 
 
 def _strange_containers(context: Context) -> list[Path]:
@@ -37,14 +41,26 @@ def _strange_containers(context: Context) -> list[Path]:
 
 
 def _strange(context: Context, folder: Path, table: str, records: Iterable[str]) -> list[Path]:
-    operations = context.database.operations.values()
-    noted = {name for each in operations for name in (each.layer, each.container)}
-    known = {*records, *context.database.broken_keys(table), *noted}
+    known = {*records, *context.database.broken_keys(table), *mentioned(context)}
     return sorted(entry for entry in folder.iterdir() if entry.name not in known)
 
 
-def _name(entry: Path) -> str:
-    return f"{entry.parent.name}/{short(entry.name) if len(entry.name) == 64 else entry.name}"
+def mentioned(context: Context) -> set[str]:
+    """The ids and names that records and operations in progress speak of, whether they have records of their own or not."""
+    database = context.database
+    found = {name for each in database.operations.values() for name in (each.layer, each.container)}
+    for image in database.images.values():
+        found.update(image.layers)
+    found.update(layer.parent for layer in database.layers.values() if layer.parent)
+    for container in database.containers.values():
+        found.update((container.parent, *mounts.volumes(container)))
+    return found
+
+
+def _name(context: Context, entry: Path) -> str:
+    """Its place in the root, with short ids."""
+    parts = entry.relative_to(context.paths.root).parts
+    return "/".join(short(part) if len(part) == _ID_LENGTH else part for part in parts)
 
 
 async def _put_aside(context: Context, entry: Path, _: Progress) -> None:
@@ -64,7 +80,7 @@ def half_made(context: Context, since: float) -> Iterator[Fault]:
     parts = [path for path in context.paths.layers.glob("*/.*.part") if path.parent.name in context.database.layers]
     for entry in sorted([*context.paths.tmp.iterdir(), *parts]):
         if _older(entry, since):
-            yield warning(_name(entry), f'"{entry}" is half-made', REPAIR, partial(_remove, context, entry))
+            yield warning(_name(context, entry), f'"{entry}" is half-made', REPAIR, partial(_remove, context, entry))
 
 
 def _older(entry: Path, since: float) -> bool:

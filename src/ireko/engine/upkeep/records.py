@@ -7,21 +7,19 @@ from functools import partial
 
 from ireko.engine import machines
 from ireko.engine.context import Context
-from ireko.engine.upkeep.faults import REPAIR, Fault, error, warning
+from ireko.engine.upkeep.faults import REPAIR, RESTORE, Fault, error, warning
 from ireko.errors import Damaged
 from ireko.model.container import Container, MountKind
 from ireko.model.image import Image
 from ireko.model.names import Reference, short
 from ireko.model.recipe import Progress
 
-_RESTORE = "restore the database from a backup of its folder"
-
 
 def broken(context: Context) -> Iterator[Fault]:
     """Records that can't be read. What they stand for is left alone."""
     for each in context.database.broken:
         yield error(
-            f"record {short(each.key)}", f"the record {each.key} of {each.table} can't be read: {each.reason}", _RESTORE
+            f"record {short(each.key)}", f"the record {each.key} of {each.table} can't be read: {each.reason}", RESTORE
         )
 
 
@@ -46,10 +44,10 @@ def of_image(context: Context, image: Image) -> Iterator[Fault]:
     missing = [each for each in image.layers if each not in database.layers]
     for layer_id in missing:
         if layer_id not in database.broken_keys("layers"):
-            yield error(name, f"there is no record of its layer {short(layer_id)}", _RESTORE)
+            yield error(name, f"there is no record of its layer {short(layer_id)}", RESTORE)
     if not missing and (found := _chain(context, image)) != list(image.layers):
         names = ", ".join(map(short, found))
-        yield error(name, f"its layers don't stand on one another as it says: its top one stands on {names}", _RESTORE)
+        yield error(name, f"its layers don't stand on one another as it says: its top one stands on {names}", RESTORE)
     try:
         machines.check_boot(context, image)
     except Damaged as damage:
@@ -68,13 +66,13 @@ def of_container(context: Context, container: Container) -> Iterator[Fault]:
     """Whether there are records of everything that a container needs."""
     name, database = f"container {container.name}", context.database
     if container.image not in {*database.images, *database.broken_keys("images")}:
-        yield error(name, f"there is no record of its image {short(container.image)}", _RESTORE)
+        yield error(name, f"there is no record of its image {short(container.image)}", RESTORE)
     if container.parent not in {*database.layers, *database.broken_keys("layers")}:
-        yield error(name, f"there is no record of the layer {short(container.parent)} that it stands on", _RESTORE)
+        yield error(name, f"there is no record of the layer {short(container.parent)} that it stands on", RESTORE)
     known = {*database.volumes, *database.broken_keys("volumes")}
     for mount in container.spec.mounts:
         if mount.kind is MountKind.VOLUME and mount.source not in known:
-            yield error(name, f'there is no record of the volume "{mount.source}" that it mounts', _RESTORE)
+            yield error(name, f'there is no record of the volume "{mount.source}" that it mounts', RESTORE)
 
 
 def image_name(context: Context, image: Image) -> str:

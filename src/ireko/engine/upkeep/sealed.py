@@ -16,11 +16,12 @@ from ireko.engine import layers, machines
 from ireko.engine.context import Context
 from ireko.engine.upkeep import use
 from ireko.engine.upkeep.exchange import exchange
-from ireko.engine.upkeep.faults import REPAIR, Fault, error, warning
+from ireko.engine.upkeep.faults import REPAIR, RESTORE, Fault, error, warning
 from ireko.engine.upkeep.remaking import remade
 from ireko.errors import Conflict, Damaged, IrekoError
 from ireko.host import files
 from ireko.model.image import MIB, Layer
+from ireko.model.names import short
 from ireko.model.recipe import Progress
 
 _SLACK = MIB
@@ -33,6 +34,8 @@ def faults(context: Context, layer: Layer, *, proven: bool = False) -> Iterator[
     if not path.is_file():
         yield error(name, f'its disk "{path}" is missing', _from_backup(path))
         return
+    if layer.parent and layer.parent not in {*context.database.layers, *context.database.broken_keys("layers")}:
+        yield error(name, f"there is no record of the layer {short(layer.parent)} that it stands on", RESTORE)
     changed = list(_changed(context, layer, name, proven=proven))
     yield from changed
     yield from _mode(context, layer, name)
