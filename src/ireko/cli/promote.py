@@ -32,7 +32,7 @@ _STARTS = ".sh"
 def promote(
     session: Session, *, wanted: str | None, register: str, move: bool, container: str, place: str | None
 ) -> None:
-    """Make a machine of a container that runs without ireko.
+    """Turn a container into a machine that runs without ireko.
 
     DEST becomes a folder with the whole disk in one file and what starts it; by default it is named after the container.
     The disk is read back and compared before this says done. With a daemon on another machine DEST is a path there.

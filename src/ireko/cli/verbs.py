@@ -40,7 +40,7 @@ _VERBS = (
     Entry(
         "recreate", "lifecycle", "recreate", "Throw a container's changes away and start again from its image", _LIVE
     ),
-    Entry("promote", "promote", "promote", "Make a machine of a container that runs without ireko", _LIVE),
+    Entry("promote", "promote", "promote", "Turn a container into a machine that runs without ireko", _LIVE),
     Entry("rm", "lifecycle", "rm", "Remove containers", _LIVE),
     Entry("ps", "ps", "ps", "List containers", _LIVE),
     Entry("exec", "exec", "exec_", "Run a command in a running container", _LOOK),
