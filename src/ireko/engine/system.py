@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ireko.drivers.base import Abilities, Finding, HostReport, Level
-from ireko.engine import machines
 from ireko.engine.containers import Containers, Sizes
 from ireko.engine.context import Context
 from ireko.engine.images import Images
+from ireko.engine.upkeep import records, sealed
 from ireko.engine.volumes import Volumes
-from ireko.errors import Damaged
 from ireko.host import files, holes
 from ireko.model.container import Container
 from ireko.model.image import GIB, Image, Layer
@@ -92,7 +91,7 @@ class System:
     async def report(self) -> HostReport:
         """What the driver found on this host, and what we found in our own folder; never raises for what it finds."""
         report = await self._context.driver.report()
-        ours = (self._space(), self._privacy(), self._logs(), *self._records(), *self._chains())
+        ours = (self._space(), self._privacy(), self._logs(), *self._records(), *self._layers())
         return HostReport(report.version, report.accelerator, (*report.findings, *ours))
 
     async def disk_usage(self) -> DiskUsage:
@@ -204,18 +203,15 @@ class System:
         )
 
     def _records(self) -> list[Finding]:
-        return [
-            Finding("database", Level.ERROR, f"the record {each.key} of {each.table} can't be read: {each.reason}", "")
-            for each in self._context.database.broken
-        ]
+        return [Finding("database", fault.level, fault.found, fault.remedy) for fault in records.broken(self._context)]
 
-    def _chains(self) -> list[Finding]:
-        tops = {image.top for image in self._context.database.images.values()}
-        found = []
-        for top in sorted(tops):
-            try:
-                machines.check_chain(self._context, top)
-            except Damaged as error:
-                found.append(Finding("layers", Level.ERROR, error.message, error.hint))
-        count = len(self._context.database.layers)
+    def _layers(self) -> list[Finding]:
+        """What `system check` says of layers without reading them."""
+        layers = self._context.database.layers
+        found = [
+            Finding("layers", fault.level, f"{fault.name}: {fault.found}", fault.remedy)
+            for layer in layers.values()
+            for fault in sealed.faults(self._context, layer)
+        ]
+        count = len(layers)
         return found or [Finding("layers", Level.OK, f"{count} layer{'' if count == 1 else 's'} as they were sealed")]
