@@ -37,7 +37,9 @@ def fits(disk_format: str) -> bool:
 def check_name(name: str) -> None:
     """Raises InvalidInput for a name that libvirt can't have."""
     if not name.strip() or "/" in name or "\n" in name or _NOT_XML.search(name):
-        raise InvalidInput(f'"{name}" can\'t be a machine\'s name: libvirt takes no "/", no line break, no blank name')
+        raise InvalidInput(
+            f'"{_NOT_XML.sub("?", name)}" can\'t be a machine\'s name: libvirt takes no "/", no line break, no blank name'
+        )
 
 
 def text(spec: StandaloneSpec, folder: Path, *, accelerator: str, identity: str) -> str:

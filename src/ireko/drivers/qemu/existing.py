@@ -31,6 +31,8 @@ async def find(written: str) -> ExistingMachine | None:
 
     None when there is none. Raises Damaged, Unsupported, Denied; for a name what libvirt.description raises.
     """
+    if not written or "\0" in written:
+        return None
     path = Path(written)
     if path.is_absolute():
         return _of_path(path)

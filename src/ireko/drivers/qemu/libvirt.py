@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from ireko.drivers.qemu import domain
@@ -26,7 +27,10 @@ async def check_register(name: str, disk_format: str) -> None:
             hint=f"choose one of {', '.join(sorted(domain.FORMATS.values()))}",
         )
     if await state(name) is not None:
-        raise AlreadyThere(f'libvirt has a machine "{name}" already', hint="choose another name, or: virsh undefine")
+        raise AlreadyThere(
+            f'libvirt has a machine "{name}" already',
+            hint=f"choose another name, or: virsh undefine {shlex.quote(name)}",
+        )
 
 
 async def register(name: str, disk_format: str, description: Path) -> None:

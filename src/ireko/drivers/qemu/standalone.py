@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import textwrap
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from ireko.errors import AlreadyThere
 START = "start.sh"
 README = "README.txt"
 _PROGRAM_MODE = 0o755
+_LINE = 100  # characters
 
 
 def write(spec: StandaloneSpec, folder: Path, *, accelerator: str) -> tuple[Path, ...]:
@@ -89,7 +91,13 @@ def _readme(spec: StandaloneSpec) -> str:
         "It finds the disk beside itself, so the folder may be moved."
     )
     paragraphs.append(_libvirt(spec))
-    return "\n\n".join(paragraphs) + "\n"
+    return "\n\n".join(map(_wrapped_text, paragraphs)) + "\n"
+
+
+def _wrapped_text(paragraph: str) -> str:
+    """Prose in lines; what is set off is for pasting."""
+    parts = paragraph.split("\n\n")
+    return "\n\n".join(part if part.startswith("    ") else textwrap.fill(part, _LINE) for part in parts)
 
 
 def _what(spec: StandaloneSpec) -> str:
