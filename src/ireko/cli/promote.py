@@ -27,7 +27,7 @@ _STARTS = ".sh"
 @click.option("--register", default="", metavar="NAME", help="Have the hypervisor know the machine by this name.")
 @click.option("--move", is_flag=True, help="Remove the container when all is done.")
 @click.argument("container", shell_complete=complete.containers)
-@click.argument("place", required=False, metavar="[DEST]", type=click.Path(file_okay=False))
+@click.argument("place", required=False, metavar="[DEST]", type=click.Path())
 @pass_session
 def promote(
     session: Session, *, wanted: str | None, register: str, move: bool, container: str, place: str | None

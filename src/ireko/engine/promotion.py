@@ -44,7 +44,7 @@ from ireko.store.database import Operation
 
 KIND = "promote"
 _AT_REST = {Status.CREATED, Status.EXITED, Status.DEAD}
-_LONGEST_STEM = 64
+_LONGEST_STEM = 32
 _log = logging.getLogger(__name__)
 
 
