@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ireko.disk.base import ParentReference, PathKind, RecordedPath
+from ireko.disk.base import NewLayer, ParentReference, PathKind, RecordedPath
+from ireko.disk.formats import create_layer
 from ireko.disk.operations.remake import remake
 from ireko.drivers.base import Level
+from ireko.engine.importing import Settings, Source
 from ireko.engine.upkeep.checking import Checked, Found
 from ireko.model.container import Mount, MountKind
 from ireko.model.image import MIB, Image
@@ -350,6 +352,41 @@ async def test_a_daemon_keeps_what_records_speak_of(root: Root) -> None:
     assert await root.world.open()
     assert root.paths.layer_disk(layer).exists()
     assert root.paths.volume_disk("data").exists()
+
+
+async def linked(world: World, folder: Path) -> Path:
+    """Somebody else's disk, with an image that is linked to it."""
+    disk = folder / "theirs.qcow2"
+    with create_layer(disk, NewLayer(64 * MIB)) as writer:
+        writer.write_data(0, b"toyfiles" + b"\0" * (MIB - 8))
+        writer.finish()
+    await world.engine.importer.bring(
+        Source(disk), Settings(), reference=Reference("theirs"), link=True, progress=lambda *_: None
+    )
+    return disk
+
+
+LINKED = [
+    (lambda disk: os.utime(disk, ns=(1, 1)), "which was changed since it was linked"),
+    (lambda disk: disk.unlink(), "can't be read: No such file"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "said"), LINKED, ids=["changed", "gone"])
+async def test_linked_disks_are_held_to_what_they_were(
+    world: World, tmp_path: Path, spoil: Callable[[Path], object], said: str
+) -> None:
+    root, disk = Root(world), await linked(world, tmp_path)
+    before = disk.read_bytes()
+    assert await root.found(deep=True) == ()
+    done = await world.engine.compactor.compact(progress=lambda *_: None)
+    assert (done.left, done.shrunk, disk.read_bytes()) == ([], [], before)
+    assert (await root.check(deep=True, repair=True)).found == ()
+    spoil(disk)
+    (found,) = (await root.check(deep=True, repair=True)).found
+    assert (said in found.found, found.repaired) == (True, False)
+    await world.engine.images.remove("theirs")
+    assert await root.found() == ()
 
 
 async def test_killed_while_a_parent_is_relinked(make_world: MakeWorld) -> None:

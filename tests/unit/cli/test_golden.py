@@ -19,6 +19,10 @@ import pytest
 GOLDEN = Path(__file__).parents[2] / "golden" / "cli"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.txt"))
 OURS_ALONE = {
+    "check",
+    "check_json",
+    "compact",
+    "compact_quiet",
     "images",
     "images_digests",
     "images_no_trunc",

@@ -273,3 +273,32 @@ def test_completion(cli, shell: str) -> None:
     ran = cli("completion", shell)
     assert ran.code == 0
     assert "_IREKO_COMPLETE" in ran.out
+
+
+def test_compact_ends_with_one_when_a_disk_could_not_be_worked_on(cli) -> None:
+    assert cli("system", "compact", "-q").code == 1
+    done = {
+        "SpaceReclaimed": 0,
+        "LookedAt": 1,
+        "Shrunk": [],
+        "Left": [{"Name": "a", "Why": "it runs", "Failed": False}],
+    }
+    cli.transport.answers["POST /ireko/compact"] = json.dumps({"aux": done}).encode()
+    ran = cli("system", "compact")
+    assert (ran.code, ran.out) == (0, "a: left as it is: it runs\nTotal reclaimed space: 0B\n")
+
+
+def test_check_ends_with_one_only_when_something_stays_wrong(cli) -> None:
+    assert cli("system", "check").code == 1
+    found = {"Name": "a", "Level": "error", "Found": "b", "Remedy": "c", "Repaired": True}
+    counts = {"Images": 1, "Layers": 2, "Containers": 0, "Volumes": 0, "Deep": True}
+    cli.transport.answers["POST /ireko/check"] = json.dumps({"aux": {**counts, "Findings": [found]}}).encode()
+    ran = cli("system", "check", "--deep", "--repair")
+    assert (ran.code, ran.out) == (
+        0,
+        "repaired  a  b\n1 image, 2 layers, 0 containers, 0 volumes: 0 wrong, 1 repaired\n",
+    )
+    assert cli.transport.sent()[-1] == "POST /ireko/check?deep=1&repair=1"
+    cli.transport.answers["POST /ireko/check"] = json.dumps({"aux": {**counts, "Findings": []}}).encode()
+    assert cli("system", "check").out == "1 image, 2 layers, 0 containers, 0 volumes: nothing is wrong\n"
+    assert cli("system", "check", "-q").out == ""

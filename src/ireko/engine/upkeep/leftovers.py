@@ -30,10 +30,8 @@ def without_record(context: Context) -> Iterator[Fault]:
     if not context.database.broken_keys("images"):
         strange += sorted(layers.unused_boots(context))
     for entry in strange:
-        found = f'there is no record of "{entry}"'
-        yield warning(
-            _name(context, entry), found, f"{REPAIR}, which moves it to lost/", partial(_put_aside, context, entry)
-        )
+        found = f'there is no record of "{entry}": a repair moves it to "{context.paths.lost}"'
+        yield warning(_name(context, entry), found, REPAIR, partial(_put_aside, context, entry))
 
 
 def _strange_containers(context: Context) -> list[Path]:

@@ -38,7 +38,7 @@ def of_container(context: Context, container: Container, *, running: bool) -> It
         return
     for key in lost:
         mend = None if running else partial(_make_keys, context, container)
-        remedy = REPAIR if mend else f"ireko stop {container.name}, then {REPAIR}"
+        remedy = REPAIR if mend else f"ireko stop {container.name} && {REPAIR}"
         yield error(name, f'the key "{key}" of its guest channel is missing', remedy, mend)
     yield from _disk(context, container, name, disk, running=running)
 
@@ -72,7 +72,7 @@ def _disk(context: Context, container: Container, name: str, disk: Path, *, runn
     found = f'its disk names "{parent_named(info) or ""}" as its parent, which must be "{wanted}"'
     if _same_layer(info, container):
         mend = None if running else partial(_relink, context, container)
-        yield error(name, found, REPAIR if mend else f"ireko stop {container.name}, then {REPAIR}", mend)
+        yield error(name, found, REPAIR if mend else f"ireko stop {container.name} && {REPAIR}", mend)
     else:
         yield error(
             name, found, f'put "{disk}" back from a backup, or lose its changes: ireko recreate {container.name}'
