@@ -68,7 +68,7 @@ def stacks(draw: st.DrawFn, *, deepest: int = 4, all_vhdx: bool = False) -> Stac
     base = "vhdx" if all_vhdx else draw(st.sampled_from(["raw", "qcow2", "vhdx", "vhdx", "vhd"]))
     formats = [base]
     for _ in range(draw(st.integers(0, deepest - 1))):
-        may = ["qcow2", "vhdx"] if formats[-1] == "vhdx" else ["qcow2"]
+        may = ["qcow2", formats[-1]] if formats[-1] in {"vhdx", "vhd"} else ["qcow2"]
         formats.append("vhdx" if all_vhdx else draw(st.sampled_from(may)))
     layers = [
         draw(contents(size=size, sector=512, anchors=BORDERS, seed=number, longest=50000 // 512 * 512))

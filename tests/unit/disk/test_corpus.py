@@ -8,7 +8,9 @@ import pytest
 
 from ireko.disk.base import Allocation, NewLayer, Progress
 from ireko.disk.formats import create_layer, open_layer
+from ireko.disk.transfer import transfer
 from ireko.disk.vhdx import VhdxLayer
+from ireko.disk.view import View
 
 from .model import MIB, flattened
 
@@ -75,6 +77,30 @@ def test_our_child_has_the_locator_that_windows_writes(corpus: Path, tmp_path: P
             assert isinstance(ours, VhdxLayer)
             assert list(ours.locator.items()) == list(theirs.locator.items())
     assert metadata_items(tmp_path / "ours.vhdx") == metadata_items(corpus / "ntfs-differential.vhdx")
+
+
+def test_our_vhd_child_is_the_file_that_windows_makes(corpus: Path, tmp_path: Path) -> None:
+    """Given the same facts and content it is the same file, but for the time at which it was made."""
+    path = tmp_path / "ours.vhd"
+    with open_layer(corpus / "ntfs-differential.vhd") as theirs:
+        new = NewLayer(
+            theirs.info.size,
+            Allocation.DIFFERENCING,
+            parent=theirs.info.parent,
+            content_id=theirs.info.identity.content,
+        )
+        with create_layer(path, new) as writer:
+            transfer(View([theirs]), writer, Progress())
+            writer.finish()
+    ours, expected = bytearray(path.read_bytes()), bytearray((corpus / "ntfs-differential.vhd").read_bytes())
+    assert len(ours) == len(expected)
+    for data in (ours, expected):
+        for footer in (0, len(data) - 512):
+            data[footer + 24 : footer + 28] = data[footer + 64 : footer + 68] = bytes(4)  # time and checksum
+    places = [place for place in range(0, len(ours), 512) if ours[place : place + 512] != expected[place : place + 512]]
+    assert places == []
+    with open_layer(path) as layer, open_layer(corpus / "ntfs-differential.vhd") as theirs:
+        assert list(layer.extents()) == list(theirs.extents())
 
 
 def metadata_items(path: Path) -> tuple[bytes, bytes]:

@@ -233,7 +233,7 @@ def test_rebasing_keeps_what_is_shown(stack: Stack, data: st.DataObject) -> None
     other = data.draw(contents(size=stack.size, sector=512, anchors=BORDERS, seed=50, longest=50000 // 512 * 512))
     with TemporaryDirectory() as folder:
         paths = stack.write(Path(folder))
-        fresh = Path(folder) / f"new.{'vhdx' if stack.formats[-1] == 'vhdx' else 'raw'}"
+        fresh = Path(folder) / f"new.{'raw' if stack.formats[-1] == 'qcow2' else stack.formats[-1]}"
         add_layer(fresh, other)
         target = data.draw(st.sampled_from([fresh, *(p for p in paths[:-1] if p.suffix == fresh.suffix)]))
         rebase(paths[-1], target)
@@ -259,6 +259,18 @@ def test_compacting_changes_nothing_but_room(stack: Stack, place: int) -> None:
         compact(paths[place % len(paths)], format_name=stack.formats[place % len(paths)])
         assert shows(paths[-1]) == stack.shown()
         assert ids(paths[-1]) == before
+
+
+@pytest.mark.parametrize("suffix", ["qcow2", "vhd"])
+def test_a_layer_comes_back_the_same_from_every_format(tmp_path: Path, suffix: str) -> None:
+    paths = Stack(("vhdx", "vhdx", "vhdx"), (BASE, CHILD, CHILD)).write(tmp_path)
+    there, back = tmp_path / "there", tmp_path / "back"
+    there.mkdir()
+    back.mkdir()
+    ours = recreated(paths, there, f".{suffix}", tmp_path)
+    again = recreated(ours, back, ".vhdx", tmp_path)
+    assert ids(paths[-1]) == ids(ours[-1]) == ids(again[-1])
+    assert shows(ours[-1]) == shows(paths[-1])
 
 
 @pytest.mark.parametrize("suffix", ["vhdx", "qcow2", "vhd"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ CASES = [
     ("vhdx", NewLayer(2 * MIB + 4096, Allocation.DIFFERENCING, block_size=MIB, parent=PARENT, disk_id=DISK)),
     ("vhd", NewLayer(2 * MIB + 4096)),
     ("vhd", NewLayer(2 * MIB + 4096, Allocation.FIXED)),
+    ("vhd", NewLayer(2 * MIB + 4096, Allocation.DIFFERENCING, parent=replace(PARENT, format="vhd"))),
 ]
 
 

@@ -10,15 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ireko.disk.base import Allocation, ExtentKind, NewLayer, PathKind, Progress, RecordedPath
+from ireko.disk.base import Allocation, ExtentKind, NewLayer, ParentReference, PathKind, Progress, RecordedPath
 from ireko.disk.errors import DiskDamaged, DiskUnsupported
 from ireko.disk.formats import create_layer, open_layer
-from ireko.disk.vhd.structures import Footer, geometry
-from ireko.errors import InvalidInput, Unsupported
+from ireko.disk.vhd.structures import DynamicHeader, Footer, Locator, geometry
+from ireko.errors import InvalidInput
 
 from .model import MIB, assert_holds, contents, source_file
 
 UNIQUE = "7584f8fb-36d3-4091-afb5-b1afe587bfa8"
+
+
+def reference(identity: str, path: str, name: str = "vhd") -> ParentReference:
+    """A parent in the child's folder."""
+    paths = (RecordedPath(PathKind.RELATIVE, path, windows=True),) if path else ()
+    return ParentReference(paths, (identity,) if identity else (), name)
 
 
 @settings(max_examples=40, deadline=None)
@@ -41,6 +47,49 @@ def test_what_is_written_is_read(data: st.DataObject) -> None:
             assert layer.info.allocation is allocation
             assert_holds(layer, content, exact=False)
             assert list(layer.check(Progress())) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_what_is_written_of_a_child_is_read(data: st.DataObject) -> None:
+    """Sector by sector: zeros hide the parent, and what is absent doesn't."""
+    block = data.draw(st.sampled_from([4096, 65536, 2 * MIB]))
+    size = data.draw(st.integers(1, 5 * MIB // 512)) * 512
+    content = data.draw(contents(size=size, sector=512, anchors=[block, 2 * block]))
+    new = NewLayer(size, Allocation.DIFFERENCING, block_size=block, parent=reference(UNIQUE, r".\base.vhd"))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "disk.vhd"
+        copied = data.draw(st.booleans())
+        with source_file(Path(folder)) as source, create_layer(path, new) as writer:
+            content.write(writer, source if copied else None)
+            writer.finish()
+        with open_layer(path) as layer:
+            assert layer.info.parent == new.parent
+            assert list(layer.check(Progress())) == []
+            for start, end, kind in content.runs:
+                for extent in layer.extents(start, end):
+                    assert (extent.kind is ExtentKind.ABSENT) is (kind is ExtentKind.ABSENT)
+            assert layer.read(0, size) == content.bytes_of(0, size)
+
+
+def test_a_child_on_a_windows_disk_is_recorded_as_windows_does(tmp_path: Path) -> None:
+    """Both paths, each where Windows has it, and the whole one in the header too."""
+    path = tmp_path / "child.vhd"
+    paths = (
+        RecordedPath(PathKind.RELATIVE, "..\\bases\\base.vhd", windows=True),
+        RecordedPath(PathKind.ABSOLUTE, "D:\\bases\\base.vhd", windows=True),
+    )
+    new = NewLayer(4 * MIB, Allocation.DIFFERENCING, parent=ParentReference(paths, (UNIQUE,), "vhd"))
+    with create_layer(path, new) as writer:
+        writer.write_data(3 * MIB, b"x" * 512)
+        writer.finish()
+    data = path.read_bytes()
+    header = DynamicHeader.unpack(data[512:1536])
+    assert header.parent_name == "D:\\bases\\base.vhd"
+    assert header.locators == (Locator(b"W2ku", 34, 4096, 4096), Locator(b"W2ru", 34, 12288, 65536))
+    with open_layer(path) as layer:
+        assert layer.info.parent is not None
+        assert layer.info.parent.paths == paths
 
 
 def test_a_fixed_disk_is_its_content_and_a_footer(tmp_path: Path) -> None:
@@ -182,11 +231,16 @@ def test_the_geometry_is_that_of_the_specification(size: int, wanted: tuple[int,
         NewLayer(MIB, sector_size=4096),
         NewLayer((2040 << 30) + 512),
         NewLayer(MIB, block_size=5000),
+        NewLayer(MIB, Allocation.DIFFERENCING),
+        NewLayer(MIB, Allocation.DYNAMIC, parent=reference(UNIQUE, ".\\base.vhd")),
+        NewLayer(MIB, Allocation.DIFFERENCING, parent=reference("", ".\\base.vhd")),
+        NewLayer(MIB, Allocation.DIFFERENCING, parent=reference(UNIQUE, "")),
+        NewLayer(MIB, Allocation.DIFFERENCING, parent=reference(UNIQUE, ".\\" + "x" * 40000)),
+        NewLayer(MIB, Allocation.DIFFERENCING, parent=reference("not one", ".\\base.vhd")),
+        NewLayer(MIB, Allocation.DIFFERENCING, parent=reference(UNIQUE, ".\\base.vhdx", name="vhdx")),
     ],
 )
 def test_what_vhd_can_not_hold_is_refused(tmp_path: Path, new: NewLayer) -> None:
     with pytest.raises(InvalidInput):
         create_layer(tmp_path / "disk.vhd", new)
-    with pytest.raises(Unsupported):
-        create_layer(tmp_path / "disk.vhd", NewLayer(MIB, Allocation.DIFFERENCING))
     assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ from ireko.disk.base import Allocation, NewLayer, Progress
 from ireko.disk.formats import create_layer, open_layer
 
 from .model import ABSENT, DATA, MIB, ZERO, Content, contents, flattened, pattern
+from .stacks import add_layer
 from .test_vhdx import shown, write_chain
 
 SIZE = 5 * MIB + 7 * 1024
@@ -125,6 +126,36 @@ def test_seven_zip_reads_our_chain(seven_zip: str, tmp_path: Path) -> None:
     paths = [tmp_path / "base.vhdx", tmp_path / "child.vhdx"]
     write_chain(paths, [base, child], 512)
     assert run(seven_zip, "x", "-so", "-tvhdx", paths[1]) == shown([base, child], 0, 4 * MIB)
+
+
+def vhd_chain(folder: Path, layers: list[Content]) -> list[Path]:
+    """Files of layers, base first."""
+    paths = [folder / f"{number}.vhd" for number in range(len(layers))]
+    for number, (path, content) in enumerate(zip(paths, layers, strict=True)):
+        add_layer(path, content, paths[number - 1] if number else None)
+    return paths
+
+
+def test_libvhdi_reads_our_vhd_chains(read_by_libvhdi: Callable[[list[Path]], bytes]) -> None:
+    """In pieces of eight sectors: where the bits of one byte of a bitmap differ, it takes all of them for the first."""
+
+    @settings(max_examples=10, deadline=None)
+    @given(st.data())
+    def check(data: DataObject) -> None:
+        size = data.draw(st.integers(8, 4 * MIB // 4096)) * 4096
+        layers = [data.draw(contents(size=size, sector=4096, anchors=[2 * MIB], seed=number)) for number in range(3)]
+        with TemporaryDirectory() as folder:
+            assert read_by_libvhdi(vhd_chain(Path(folder), layers)[::-1]) == shown(layers, 0, size)
+
+    check()
+
+
+def test_seven_zip_reads_our_vhd_chain(seven_zip: str, tmp_path: Path) -> None:
+    """It finds the parent by the locator, by itself."""
+    base = Content(1, ((0, MIB, DATA), (MIB, 3 * MIB, ABSENT), (3 * MIB, 4 * MIB, DATA)))
+    child = Content(2, ((0, 512, ABSENT), (512, 1536, DATA), (1536, 3 * MIB, ABSENT), (3 * MIB, 4 * MIB, ZERO)))
+    paths = vhd_chain(tmp_path, [base, child])
+    assert run(seven_zip, "x", "-so", "-tvhd", paths[1]) == shown([base, child], 0, 4 * MIB)
 
 
 def test_both_readers_agree_on_disks_of_windows(corpus: Path, read_by_libvhdi: Callable[[list[Path]], bytes]) -> None:

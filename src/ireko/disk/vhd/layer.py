@@ -246,7 +246,7 @@ def _parent(file: DiskFile, header: DynamicHeader) -> ParentReference:
 
 
 def _located_path(file: DiskFile, header: DynamicHeader, wanted: bytes) -> str:
-    for code, length, offset in header.locators:
+    for code, length, offset, _ in header.locators:
         if code == wanted:
             if length > _PATH_MAXIMUM:
                 raise DiskDamaged(

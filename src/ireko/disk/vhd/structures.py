@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import struct
 from dataclasses import astuple, dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 NIL = UUID(int=0)
@@ -25,6 +26,8 @@ BLOCK_SIZE_MINIMUM, BLOCK_SIZE_MAXIMUM = 4096, 256 << 20
 BLOCKS_MAXIMUM = 1 << 22
 """So many blocks of 512 KiB, the smallest that others make, has the largest disk."""
 LOCATORS = 8
+NAME_LENGTH = 512
+"""Bytes of the header that are for the parent's name."""
 
 RELATIVE_LOCATOR, ABSOLUTE_LOCATOR = b"W2ru", b"W2ku"
 
@@ -96,9 +99,18 @@ class Footer:
         return cls(*(*fields[:13], UUID(bytes=fields[14]), fields[15]))
 
 
+class Locator(NamedTuple):
+    """Where a parent locator's text lies in the file: its platform code, `length` bytes at `offset`, with room for `space`."""
+
+    code: bytes
+    length: int
+    offset: int
+    space: int
+
+
 @dataclass(frozen=True)
 class DynamicHeader:
-    """The dynamic disk header, without cookie and checksum. `locators` as (code, length, offset)."""
+    """The dynamic disk header, without cookie and checksum."""
 
     table_offset: int
     header_version: int
@@ -107,15 +119,17 @@ class DynamicHeader:
     parent_id: UUID = NIL
     parent_time_stamp: int = 0
     parent_name: str = ""
-    locators: tuple[tuple[bytes, int, int], ...] = ()
+    locators: tuple[Locator, ...] = ()
 
     COOKIE = b"cxsparse"
     LENGTH = 1024
 
     def pack(self) -> bytes:
-        """The header's 1024 bytes, with its checksum; of a disk without a parent."""
+        """The header's 1024 bytes, with its checksum."""
         numbers = (NO_OFFSET, self.table_offset, self.header_version, self.max_table_entries, self.block_size, 0)
-        data = _HEADER.pack(self.COOKIE, *numbers, self.parent_id.bytes, self.parent_time_stamp, 0, b"")
+        name = self.parent_name.encode("utf-16-be")
+        data = _HEADER.pack(self.COOKIE, *numbers, self.parent_id.bytes, self.parent_time_stamp, 0, name)
+        data += b"".join(_LOCATOR.pack(each.code, each.space, each.length, 0, each.offset) for each in self.locators)
         return _with_checksum(data.ljust(self.LENGTH, b"\0"), _HEADER_CHECKSUM)
 
     @classmethod
@@ -135,7 +149,9 @@ class DynamicHeader:
             parent_id=UUID(bytes=parent),
             parent_time_stamp=time_stamp,
             parent_name=name.decode("utf-16-be", errors="replace").partition("\0")[0],
-            locators=tuple((code, length, offset) for code, _, length, _, offset in places if code.strip(b"\0")),
+            locators=tuple(
+                Locator(code, length, offset, space) for code, space, length, _, offset in places if code.strip(b"\0")
+            ),
         )
 
 
