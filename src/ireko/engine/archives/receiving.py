@@ -174,7 +174,7 @@ class _File:
     def write(self, data: memoryview) -> None:
         self._digest.update(data)
         for start in range(0, len(data), len(_ZEROS)):
-            piece = data[start : start + len(_ZEROS)]
+            piece = bytes(data[start : start + len(_ZEROS)])  # which is compared hundreds of times as fast
             if piece != _ZEROS[: len(piece)]:
                 self._file.write(self._place + start, piece)
         self._place += len(data)

@@ -140,7 +140,7 @@ class Untar:
 
     def _check_zeros(self, view: memoryview) -> None:
         for start in range(0, len(view), len(_ZEROS)):
-            piece = view[start : start + len(_ZEROS)]
+            piece = bytes(view[start : start + len(_ZEROS)])
             if piece != _ZEROS[: len(piece)]:
                 place = "its end" if self._ended else f'"{self._name}"'
                 raise Damaged(f"the archive has something behind {place}, where nothing may be")
