@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ireko.cli.exit import FAILED, say_error
+from ireko.cli.group import Callback
 from ireko.cli.session import Session
 from ireko.errors import Conflict, IrekoError
 
@@ -42,7 +43,14 @@ dirty_flag = click.option(
 )
 
 
-def parent_file(text: str) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+def looks_at_disks(function: Callback) -> Callback:
+    """What the verbs are told that show something of disks: `written`, `source`, `folders` and `files`."""
+    for option in (some_files, parent_folders, source_format, written_format):
+        function = option(function)
+    return function
+
+
+def parent_file(text: str) -> Callable[[Callback], Callback]:
     """The option that names a parent."""
     return click.option("--parent", default=None, type=_PATH, metavar="FILE", help=text)
 

@@ -8,15 +8,7 @@ from pathlib import Path
 
 import click
 
-from ireko.cli.disk.arguments import (
-    each,
-    parent_folders,
-    quiet_flag,
-    some_files,
-    source_format,
-    within,
-    written_format,
-)  # fmt: skip
+from ireko.cli.disk.arguments import each, looks_at_disks, quiet_flag, within
 from ireko.cli.disk.listing import plain, write
 from ireko.cli.disk.working import working
 from ireko.cli.group import verb
@@ -40,11 +32,8 @@ _FIELDS: Fields = {
 
 @verb("check", example="ireko disk check web.vhdx\nireko disk check --deep --parents /srv/bases web.vhdx")
 @click.option("--deep", is_flag=True, help="Read all data too, and compare it with the seals that there are.")
-@written_format
-@source_format
-@parent_folders
+@looks_at_disks
 @quiet_flag
-@some_files
 @pass_session
 def check(
     session: Session, *, deep: bool, written: str, source: str | None, folders: tuple[Path, ...], quiet: bool,

@@ -7,15 +7,7 @@ from pathlib import Path
 
 import click
 
-from ireko.cli.disk.arguments import (
-    each,
-    parent_folders,
-    quiet_flag,
-    some_files,
-    source_format,
-    within,
-    written_format,
-)  # fmt: skip
+from ireko.cli.disk.arguments import each, looks_at_disks, quiet_flag, within
 from ireko.cli.disk.listing import plain, write
 from ireko.cli.disk.working import working
 from ireko.cli.group import verb
@@ -48,11 +40,8 @@ _EXTENT_FIELDS: Fields = plain(Offset="OFFSET", Length="LENGTH", Kind="KIND")
 @verb("diff", example="ireko disk diff --ids web.vhdx web.qcow2\nireko disk diff --extents web.vhdx")
 @click.option("--extents", is_flag=True, help="Show each run of data or zeros of one FILE, in bytes.")
 @click.option("--ids", is_flag=True, help="Show diff ids and chain ids; layers without a seal are read for them.")
-@written_format
-@source_format
-@parent_folders
+@looks_at_disks
 @quiet_flag
-@some_files
 @pass_session
 def diff(
     session: Session, *, extents: bool, ids: bool, written: str, source: str | None, folders: tuple[Path, ...],

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
 
-from ireko.cli.disk.arguments import each, parent_folders, some_files, source_format, within, written_format
+from ireko.cli.disk.arguments import each, looks_at_disks, within
 from ireko.cli.disk.links import Link, Walk, walk
 from ireko.cli.disk.listing import plain, write
 from ireko.cli.group import verb
@@ -49,10 +49,7 @@ FIELDS: Fields = {
 
 
 @verb("info", example="ireko disk info web.vhdx\nireko disk info --format '{{.VirtualSize}}' web.vhdx")
-@written_format
-@source_format
-@parent_folders
-@some_files
+@looks_at_disks
 @pass_session
 def info(
     session: Session, *, written: str, source: str | None, folders: tuple[Path, ...], files: tuple[Path, ...]
