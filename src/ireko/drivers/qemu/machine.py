@@ -232,9 +232,10 @@ class QemuMachine(Machine):
         return Conflict(f'the machine of "{self._record.name}" is not running')
 
     async def _active_node(self, serial: str) -> str:
-        path = f"/{command.device(serial)}/"
+        # QEMU says a path or the device's name alone, as the device has a child that holds the disk or holds it itself
+        name = command.device(serial)
         for block in cast("list[dict[str, object]]", await self._ask("query-block")):
-            if path in f"{block.get('qdev', '')}/":
+            if name in str(block.get("qdev", "")).split("/"):
                 return str(cast("dict[str, object]", block["inserted"])["node-name"])
         raise Conflict(f'"{self._record.name}" has no disk "{serial}"')
 

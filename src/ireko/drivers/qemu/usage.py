@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from ireko.drivers.qemu import command
+
 _INTERFACE = re.compile(r"^\s*(?P<name>[^:\s]+):\s*(?P<received>\d+)(?:\s+\d+){7}\s+(?P<sent>\d+)", re.MULTILINE)
 _MEMORY = re.compile(r"^(MemTotal|MemAvailable):\s+(\d+) kB$", re.MULTILINE)
 _PROCESSES = re.compile(r"^processes (\d+)$", re.MULTILINE)
@@ -43,8 +45,9 @@ def of_process(pid: int) -> ProcessUsage:
 
 
 def of_disks(answer: list[dict[str, object]]) -> tuple[int, int]:
-    """Bytes read and written by all disks, from what `query-blockstats` answers."""
-    stats = [cast("dict[str, int]", disk["stats"]) for disk in answer if disk.get("qdev")]
+    """Bytes read and written by all disks, from what `query-blockstats` answers; a firmware's flash memory is none."""
+    disks = (disk for disk in answer if command.device("") in str(disk.get("qdev", "")))
+    stats = [cast("dict[str, int]", disk["stats"]) for disk in disks]
     return sum(s["rd_bytes"] for s in stats), sum(s["wr_bytes"] for s in stats)
 
 
