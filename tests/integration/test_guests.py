@@ -325,3 +325,14 @@ def test_nothing_is_left_behind(host: Host) -> None:
     assert host.processes() == {}
     assert list((host.root / "containers").iterdir()) == []
     assert list((host.root / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("disk_format", ["qcow2", "vhdx"])
+def test_a_promoted_container_runs_without_a_daemon(host: Host, tmp_path: Path, disk_format: str) -> None:
+    host.out("run", "--name", "leaver", "nano", "sh", "-c", "cat /kept 2>/dev/null && exit 7; echo yes > /kept; sync")
+    said = host.out("promote", "--format", disk_format, "--move", "leaver", str(tmp_path / "machine"))
+    assert said == f"{tmp_path / 'machine'}\n"
+    assert host.out("ps", "-aq", "--filter", "name=leaver") == ""
+    moved = (tmp_path / "machine").rename(tmp_path / "moved")
+    ran = subprocess.run(moved / "start.sh", stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, check=False)
+    assert (ran.returncode, ran.stdout.replace(b"\r", b"")) == (7, b"yes\n"), ran.stderr
