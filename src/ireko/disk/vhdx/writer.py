@@ -24,6 +24,7 @@ from ireko.disk.vhdx.structures import (
     REGION_TABLE_OFFSETS,
     PayloadState,
 )
+from ireko.disk.zeros import zero_runs
 
 _PAGE = 8192  # entries
 
@@ -242,9 +243,11 @@ class VhdxWriter(LayerWriter):
             self._close_chunk()
 
     def _close_chunk(self) -> None:
-        """Write the present chunk's bitmap, when it has one."""
+        """Write the present chunk's bitmap, when it has one; where it has no bits, the file may stay a hole."""
         if self._bitmap:
-            self._file.write(self._end, self._bitmap)
+            for first, last, zero in zero_runs(self._bitmap, 0, BITMAP_LENGTH):
+                if not zero:
+                    self._file.write(self._end + first, memoryview(self._bitmap)[first:last])
             self._bat.set_bitmap(self._chunk, self._end | BITMAP_PRESENT)
             self._end += BITMAP_LENGTH
             self._bitmap = bytearray()
