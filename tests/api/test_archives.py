@@ -9,6 +9,7 @@ import json
 import random
 import shutil
 import tarfile
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,11 @@ from ireko.disk.base import Progress
 from ireko.disk.chain import chain_ids, open_chain
 from ireko.drivers.fake import FakeBook, FakeDriver, FakeHost
 from ireko.engine.engine import Engine
+from ireko.engine.exporting import Target
+from ireko.engine.importing import Settings, Source
 from ireko.host import process
 from ireko.model.image import Image
+from ireko.model.names import Reference
 from tests.disks import SIZE, content, write_disk
 
 from .conftest import Daemon, Http
@@ -549,3 +553,31 @@ class TestDisk:
             assert not stored(daemon)["tmp"]
             for left in target.iterdir():  # it may have been whole already
                 left.unlink()
+
+
+async def test_memory_is_bounded_at_any_size(daemon: Daemon, far: Daemon, tmp_path: Path) -> None:
+    """A disk of 1 TiB with a little in it, through both formats."""
+    size = 1 << 40
+    disk = write_disk(tmp_path / "huge.qcow2", {n * (size >> 16): n for n in range(64)}, size=size)
+    source = Source(disk)
+    await daemon.engine.importer.bring(source, Settings(), reference=Reference("huge"), link=False, progress=quiet)
+    tracemalloc.start()
+    try:
+        for name in FORMATS:
+            target = Target(tmp_path / f"huge.{name}.tar", name)
+            await daemon.engine.exporter.tree(["huge"], target, progress=quiet)
+            await far.engine.loader.load_file(target.path, reference=None, progress=quiet)
+        async with daemon.engine.exporter.stream(["huge"]) as pieces:
+            archive = (tmp_path / "huge.qcow2.tar").open("rb")
+            with archive:
+                async for piece in pieces:
+                    assert archive.read(len(piece)) == piece
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 << 20
+    assert ids(far, "huge") == ids(daemon, "huge")
+
+
+def quiet(*_: object) -> None:
+    """Progress that nobody wants to hear of."""
