@@ -11,12 +11,13 @@ import struct
 import uuid
 from pathlib import Path
 
+from ireko.disk.partition_tables import BOOT_CODE
 from ireko.errors import NotFound
 from ireko.host import process
 from ireko.recipes.filesystem import MOMENT
 from ireko.recipes.libraries import LOADER, needed
 from ireko.recipes.packages import Archive
-from ireko.recipes.partitions import BOOT_CODE, SECTOR
+from ireko.recipes.partitions import SECTOR
 
 _MIB = 1 << 20
 _UEFI_PACKAGE, _BIOS_PACKAGE, _GRUB_PACKAGE = "systemd-boot-efi", "grub-pc-bin", "grub-common"

@@ -15,13 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ireko.disk.partition_tables import BOOT_CODE
 from ireko.errors import InvalidInput
 
 SECTOR = 512
-BIOS_BOOT = uuid.UUID("21686148-6449-6E6F-744E-656564454649")
-EFI_SYSTEM = uuid.UUID("C12A7328-F81F-11D2-BA4B-00A0C93EC93B")
-LINUX_ROOT = uuid.UUID("4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709")
-"""The root file system of an x86-64 system, as the Discoverable Partitions Specification has it."""
 
 _MIB = 1 << 20
 _COUNT, _ENTRY_LENGTH = 128, 128
@@ -29,8 +26,6 @@ _TABLE = _COUNT * _ENTRY_LENGTH // SECTOR  # sectors
 _HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
 _ENTRY = struct.Struct("<16s16sQQQ72s")
 _PIECE = 1 << 20
-BOOT_CODE = 440
-"""Bytes at the start of the disk that belong to a boot loader and not to the table."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from ireko.disk.partition_tables import BIOS_BOOT, EFI_SYSTEM, LINUX_ROOT
 from ireko.model.recipe import Progress
 from ireko.recipes import partitions, rootfiles
 from ireko.recipes.bootloader import install_core, make_core, make_esp, newest
@@ -70,8 +71,8 @@ def _selection(recipe: Recipe, archive: Archive) -> Selection:
 async def _assemble(system: System, files: Files, capacity: int, archive: Archive, workdir: Path, *, seed: str) -> None:
     root, esp, core = (workdir / name for name in ("root.ext4", "esp.fat", "core.img"))
     first = [
-        Partition("bios", partitions.BIOS_BOOT, _BIOS_BOOT_SIZE),
-        Partition("esp", partitions.EFI_SYSTEM, _ESP_SIZE, esp),
+        Partition("bios", BIOS_BOOT, _BIOS_BOOT_SIZE),
+        Partition("esp", EFI_SYSTEM, _ESP_SIZE, esp),
     ]
     size = partitions.room(capacity, first)
     boot = await make_core(core, archive=archive, workdir=workdir)
@@ -80,7 +81,7 @@ async def _assemble(system: System, files: Files, capacity: int, archive: Archiv
         esp, size=_ESP_SIZE, kernel=system.vmlinuz, initrd=initrd, archive=archive, workdir=workdir, seed=seed
     )
     await write_ext4(root, entries=rootfiles.in_order(files), capacity=size, seed=seed)
-    table = [*first, Partition("root", partitions.LINUX_ROOT, size, root)]
+    table = [*first, Partition("root", LINUX_ROOT, size, root)]
     await asyncio.to_thread(partitions.write_disk, system.disk, capacity=capacity, partitions=table, seed=seed)
     install_core(system.disk, boot=boot, core=core, start=partitions.starts(table)[0])
     for path in root, esp:

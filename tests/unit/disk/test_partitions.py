@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from ireko.disk.chain import open_chain
 from ireko.disk.formats import open_layer
 from ireko.disk.operations import flatten
+from ireko.disk.partition_tables import BIOS_BOOT, EFI_SYSTEM, LINUX_ROOT
 from ireko.disk.partitions import Contents, PartitionKind, look
 from ireko.disk.view import View
-from ireko.recipes.partitions import BIOS_BOOT, EFI_SYSTEM, LINUX_ROOT, Partition, write_disk
+from ireko.recipes.partitions import Partition, write_disk
 
 from .model import MIB
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ireko.disk.partition_tables import BIOS_BOOT, EFI_SYSTEM, LINUX_ROOT
 from ireko.errors import InvalidInput
-from ireko.recipes.partitions import BIOS_BOOT, EFI_SYSTEM, LINUX_ROOT, Partition, room, starts, write_disk
+from ireko.recipes.partitions import Partition, room, starts, write_disk
 
 MIB = 1 << 20
 CAPACITY = 64 * MIB
