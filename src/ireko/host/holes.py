@@ -27,16 +27,13 @@ def release(path: Path, end: int) -> None:
     whole = end // _BLOCK * _BLOCK
     if not whole:
         return
-    descriptor = os.open(path, os.O_WRONLY)
     try:
         with told(path):
-            _punch(descriptor, whole)
+            _punch(path, whole)
     except OSError as error:
         if error.errno not in _CANT:
             raise
         raise Unsupported(f'the room of what "{path}" began with can\'t be given back: {error.strerror}') from error
-    finally:
-        os.close(descriptor)
 
 
 def first_data(path: Path) -> int:
@@ -60,18 +57,19 @@ def can_release(folder: Path) -> bool:
 if sys.platform == "linux":
     _KEEP_SIZE, _PUNCH_HOLE = 1, 2
 
-    def _punch(descriptor: int, length: int) -> None:
+    def _punch(path: Path, length: int) -> None:
         import ctypes
 
         library = ctypes.CDLL(None, use_errno=True)
         allocate = getattr(library, "fallocate64", None) or library.fallocate
-        if allocate(descriptor, _KEEP_SIZE | _PUNCH_HOLE, ctypes.c_int64(0), ctypes.c_int64(length)):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
+        with path.open("r+b") as file:
+            if allocate(file.fileno(), _KEEP_SIZE | _PUNCH_HOLE, ctypes.c_int64(0), ctypes.c_int64(length)):
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
 
 else:
 
-    def _punch(descriptor: int, length: int) -> None:
+    def _punch(path: Path, length: int) -> None:
         raise OSError(errno.ENOSYS, "this system is not asked for it yet")
 
 
