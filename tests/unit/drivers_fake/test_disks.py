@@ -146,10 +146,11 @@ def test_a_host_that_is_full_leaves_the_disk_as_it_was(leaf: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
     try:
-        with pytest.raises(NoSpace):
+        with pytest.raises(NoSpace, match=leaf.name) as caught:
             tree.put(("/more", file(b"more")))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.hint == "ireko system df"
     assert dict(tree.items()) == before == shown(leaf)
     assert not leaf.with_name(f".{leaf.name}.new").exists()
     tree.put(("/more", file(b"more")))

@@ -7,18 +7,19 @@ Nothing is written in place: a layer that changes is made anew beside the old fi
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from ireko.disk import qcow2
-from ireko.disk.base import Allocation, NewLayer, ParentReference, PathKind, RecordedPath
+from ireko.disk.base import Allocation, LayerWriter, NewLayer, ParentReference, PathKind, RecordedPath
 from ireko.disk.errors import file_error
 from ireko.disk.files import DiskFile
 from ireko.disk.formats import format_named
 from ireko.disk.output import Output
 from ireko.drivers.base import Disks
-from ireko.errors import AlreadyThere
+from ireko.errors import AlreadyThere, NoSpace
 
 FORMAT = "qcow2"
 _SECTOR = 512
@@ -65,17 +66,22 @@ def new_layer(capacity: int, parent: ParentReference | None = None) -> NewLayer:
 
 def write_disk(path: Path, new: NewLayer, content: bytes = b"", *, format_name: str = FORMAT) -> None:
     """Make a disk file with something at the disk's beginning, in the place of what is there. Raises NoSpace, Denied."""
-    output = _Replacement(path)
     try:
-        writer = format_named(format_name).create(output, new)
-        if content:
-            unit = new.block_size or new.sector_size  # a child with clusters of its own holds whole ones
-            length = min(-(-len(content) // unit) * unit, new.size)
-            writer.write_data(0, content.ljust(length, b"\0"))
-        writer.finish()
-    except BaseException:
-        output.discard()
-        raise
+        output = _Replacement(path)
+        with contextlib.ExitStack() as undo:
+            undo.callback(output.discard)
+            _write(format_named(format_name).create(output, new), content)
+            undo.pop_all()
+    except NoSpace as error:
+        raise NoSpace(error.message, hint="ireko system df") from error
+
+
+def _write(writer: LayerWriter, content: bytes) -> None:
+    if content:
+        unit = writer.new.block_size or writer.new.sector_size  # a child with clusters of its own holds whole ones
+        length = min(-(-len(content) // unit) * unit, writer.new.size)
+        writer.write_data(0, content.ljust(length, b"\0"))
+    writer.finish()
 
 
 def _reference(path: Path, parent: Path, parent_format: str) -> ParentReference:
