@@ -8,11 +8,18 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ireko.disk.base import Progress
+from ireko.disk.formats import create_layer, open_layer
+from ireko.disk.operations.rewriting import same_as
+from ireko.disk.transfer import Mover
+from ireko.disk.view import View
 from ireko.engine.exporting import Target
 from ireko.engine.importing import Settings, Source
 from ireko.engine.promotion import Wish
 from ireko.errors import IrekoError
+from ireko.host.files import disk_bytes
 from ireko.model.container import Mount, MountKind
+from ireko.model.image import MIB
 from ireko.model.names import Reference
 from tests.disks import write_disk
 
@@ -117,6 +124,46 @@ async def only_exported(world: World) -> None:
     await world.engine.images.remove("mine")
 
 
+WASTE = 8 * MIB
+
+
+def bloat(path: Path) -> None:
+    """Have a disk store zeros as data, behind all that it holds, unless it does."""
+    if disk_bytes(path) > WASTE:
+        return
+    mode = path.stat().st_mode
+    with open_layer(path) as layer, create_layer(path, same_as(layer.info), replace=True) as writer:
+        view, end = View([layer]), layer.info.size - WASTE
+        mover = Mover(view, writer, Progress())
+        for extent in view.extents(0, end):
+            mover.move(extent)
+        writer.write_data(end, b"\0" * WASTE)
+        writer.finish()
+    path.chmod(mode)
+
+
+async def bloated(world: World) -> None:
+    """A stopped container with room to give back, on a layer that has some, too."""
+    paths = world.engine._context.paths
+    identifier = await world.make("box", kept="old", start=False)
+    bloat(paths.container_disk(identifier))
+    await world.engine.containers.commit("box", reference=Reference("mine"))
+    await world.engine.containers.start("box")
+    await world.ask("box", "sh", "-c", "echo new > /kept")
+    await world.engine.containers.stop("box", timeout=0)
+    bloat(paths.container_disk(identifier))
+
+
+async def compact(world: World) -> None:
+    """What room an earlier try has given back is wasted again."""
+    bloat(world.engine._context.paths.container_disk(world.engine.containers.get("box").id))
+    await world.engine.compactor.compact(progress=lambda *_: None)
+
+
+async def check(world: World) -> None:
+    await world.engine.checker.check(deep=True, repair=True, progress=lambda *_: None)
+
+
 async def _tag(world: World) -> None:
     world.engine.images.tag("nano", Reference("small", "1"))
 
@@ -214,6 +261,8 @@ SCENARIOS = [
     Scenario("load-again", load, exported),
     Scenario("promote", promote, stopped),
     Scenario("promote-move", lambda w: promote(w, register="box", move=True), stopped),
+    Scenario("compact", compact, bloated),
+    Scenario("check", check, with_volumes),
     Scenario("cp-stopped", copy_in, stopped),
     Scenario("diff-stopped", lambda w: w.engine.containers.diff("box"), stopped),
 ]

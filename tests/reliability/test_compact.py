@@ -4,51 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 
 import pytest
 
-from ireko.disk.base import LayerWriter, Progress
 from ireko.disk.chain import open_chain
-from ireko.disk.formats import create_layer, open_layer
-from ireko.disk.operations.rewriting import same_as
-from ireko.disk.transfer import transfer
-from ireko.disk.view import View
 from ireko.engine import machines
+from ireko.errors import NoSpace
 from ireko.host.files import disk_bytes
 from ireko.model.image import MIB
-from ireko.model.names import Reference
 
 from .conftest import MakeWorld
+from .scenarios import WASTE, bloated
 from .world import World
-
-WASTE = 8 * MIB
-
-
-def bloat(path: Path) -> None:
-    """Have a disk store zeros as data, behind all that it holds."""
-    mode = path.stat().st_mode
-    with open_layer(path) as layer, create_layer(path, same_as(layer.info), replace=True) as writer:
-        transfer(View([layer]), writer, Progress())
-        _waste(writer, layer.info.size)
-        writer.finish()
-    path.chmod(mode)
-
-
-def _waste(writer: LayerWriter, size: int) -> None:
-    writer.write_data(size - WASTE, b"\0" * WASTE)
-
-
-async def bloated(world: World) -> None:
-    """A stopped container with room to give back, on a layer that has some, too."""
-    paths = world.engine._context.paths
-    identifier = await world.make("box", kept="old", start=False)
-    bloat(paths.container_disk(identifier))
-    await world.engine.containers.commit("box", reference=Reference("mine"))
-    await world.engine.containers.start("box")
-    await world.ask("box", "sh", "-c", "echo new > /kept")
-    await world.engine.containers.stop("box", timeout=0)
-    bloat(paths.container_disk(identifier))
 
 
 async def compact(world: World) -> None:
@@ -122,6 +89,34 @@ async def test_a_changed_layer_is_not_made_good(world: World) -> None:
     assert left.failed
     assert "was changed after it was sealed" in left.why
     assert path.stat().st_mtime_ns == 1
+
+
+async def test_no_room_at_any_step(make_world: MakeWorld) -> None:
+    world = await make_world()
+    await bloated(world)
+    assert await world.run(compact(world))
+    steps = list(world.fate.steps)
+    await world.close()
+    for at, step in enumerate(steps, 1):
+        if step.startswith(("the database is changed", "set ", "remove")):
+            continue
+        world = await make_world()
+        await bloated(world)
+        before, seen = shown(world), world.seen()
+
+        def refuse() -> None:
+            raise NoSpace("there is no room for more")
+
+        world.fate.interrupt(at, refuse)
+        done = await world.engine.compactor.compact(progress=lambda *_: None)
+        assert len(done.shrunk) + len(done.left) == 2, step
+        assert (shown(world), world.seen()) == (before, seen), step
+        await world.check()
+        await world.abandon()
+        assert await world.open()
+        await world.check()
+        assert shown(world) == before, step
+        await world.close()
 
 
 async def test_cancelled_it_leaves_everything_whole(world: World) -> None:

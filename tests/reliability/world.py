@@ -237,6 +237,8 @@ class World:
             assert container.image in database.images
             if container.status is Status.RUNNING:
                 await self._check_answer(container.id)
+        checked = await self.engine.checker.check(deep=False, repair=False, progress=lambda *_: None)
+        assert checked.found == ()
         running = {paths.container(each.id) for each in database.containers.values() if each.status.has_machine}
         assert set(self.host.machines) == running
 
@@ -260,7 +262,7 @@ class World:
         for path in self.exports.iterdir() if self.exports.exists() else ():
             if path.suffix == ".tar":
                 with tarfile.open(path) as archive:
-                    assert archive.getnames()[-1] == "manifest.sha256"
+                    assert archive.getnames()[-1] == "sha256sums"
             else:
                 open_layer(path).close()
 

@@ -61,6 +61,7 @@ def _record(context: Context, layer: Layer, operation: Operation) -> None:
     except (NoSpace, Unavailable) as error:
         _log.error("%s", error)
         context.database.remember_layer(layer)
+        context.database.forget(operation)
 
 
 def _identity(context: Context, path: Path) -> str:
