@@ -331,7 +331,7 @@ class Machine(Protocol):
 
     The output files are `stdout.log` and `stderr.log` in the spec's directory, and hold every run's output one after the other.
     `outputs` are the files that the hypervisor appends the main process's output to (with Stdio.TTY and CONSOLE only STDOUT):
-    they grow while the machine runs, whether anyone looks or not.
+    they grow while the machine runs, whether anyone looks or not. What they begin with may become a hole meanwhile.
     """
 
     @property

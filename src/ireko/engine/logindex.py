@@ -76,7 +76,7 @@ class LogIndex:
         self.starts.update(starts)
         self.ends.update((stream, max(self.ends[stream], start)) for stream, start in starts.items())
         left = (piece for piece in self._pieces if piece.end > self.starts[piece.stream])
-        self._pieces = [replace(piece, start=max(piece.start, self.starts[piece.stream])) for piece in left]
+        self._pieces = [_behind(piece, self.starts[piece.stream]) for piece in left]
         self._reshaped()
 
     def after(self, place: Place) -> Iterator[Piece]:
@@ -90,7 +90,7 @@ class LogIndex:
             piece = self._pieces[number]
             number += 1
             if (read := place.get(piece.stream, 0)) < piece.end:
-                yield replace(piece, start=max(piece.start, read))
+                yield _behind(piece, read)
 
     def _first_after(self, place: Place) -> int:
         """Looks from the end, as who follows a log is seldom far behind."""
@@ -164,6 +164,11 @@ class LogIndex:
 
 def _packed(piece: Piece) -> bytes:
     return _RECORD.pack(piece.time, piece.end, piece.stream.value, False)
+
+
+def _behind(piece: Piece, start: int) -> Piece:
+    """What of a piece is behind a byte."""
+    return piece if piece.start >= start else replace(piece, start=start)
 
 
 def _joined(pieces: Sequence[Piece]) -> Iterator[Piece]:
