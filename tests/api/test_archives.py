@@ -191,15 +191,15 @@ class TestTree:
     async def test_every_file_has_its_checksum(self, http: Http) -> None:
         found = entries(await save(http, "web:2"))
         assert next(iter(found)) == "ireko.json"
-        assert list(found)[-2:] == ["manifest.json", "manifest.sha256"]
+        assert list(found)[-2:] == ["manifest.json", "sha256sums"]
         manifest = json.loads(found["manifest.json"])
         told = [layer["file"] for layer in manifest["layers"]]
         told += [boot[name] for boot in manifest["boots"] for name in ("kernel", "initrd")]
-        assert {each["name"] for each in told} == set(found) - {"ireko.json", "manifest.json", "manifest.sha256"}
+        assert {each["name"] for each in told} == set(found) - {"ireko.json", "manifest.json", "sha256sums"}
         for each in told:
             assert each["sha256"] == hashlib.sha256(found[each["name"]]).hexdigest()
             assert each["length"] == len(found[each["name"]])
-        assert found["manifest.sha256"].split()[0].decode() == hashlib.sha256(found["manifest.json"]).hexdigest()
+        assert found.pop("sha256sums") == summed(found)
 
     @pytest.mark.usefixtures("stack")
     async def test_the_same_image_makes_the_same_archive(self, http: Http, tmp_path: Path) -> None:
@@ -456,13 +456,15 @@ class TestRefusals:
 
 
 def signed(files: dict[str, bytes], manifest: dict[str, Any]) -> dict[str, bytes]:
-    """The files with another manifest, and its checksum."""
-    data = json.dumps(manifest).encode()
-    return {
-        **files,
-        "manifest.json": data,
-        "manifest.sha256": f"{hashlib.sha256(data).hexdigest()}  manifest.json\n".encode(),
-    }
+    """The files with another manifest, and checksums that fit."""
+    others = {name: data for name, data in files.items() if name != "sha256sums"}
+    others["manifest.json"] = json.dumps(manifest).encode()
+    return {**others, "sha256sums": summed(others)}
+
+
+def summed(files: dict[str, bytes]) -> bytes:
+    """What sha256sum says of them."""
+    return "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)).encode()
 
 
 class TestDisk:

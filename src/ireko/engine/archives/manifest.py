@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,11 +20,11 @@ from ireko.model.names import Reference, short
 KIND, VERSION = "ireko-images", 1
 MARK = "ireko.json"
 """The first entry: what this is, so that nobody has to read all of it to know."""
-MANIFEST, MANIFEST_DIGEST = "manifest.json", "manifest.sha256"
+MANIFEST, SUMS = "manifest.json", "sha256sums"
 FORMATS = ("qcow2", "vhdx")
 """Those whose disks can stand on others."""
 ENTRY = re.compile(
-    rf"{re.escape(MARK)}|{re.escape(MANIFEST)}|{re.escape(MANIFEST_DIGEST)}"
+    rf"{re.escape(MARK)}|{re.escape(MANIFEST)}|{re.escape(SUMS)}"
     rf"|layers/[1-9][0-9]{{0,3}}\.(?:{'|'.join(FORMATS)})|boot/[0-9a-f]{{64}}/(?:kernel|initrd)"
 )
 """The names that entries may have."""
@@ -101,9 +101,9 @@ def encode(value: Mark | Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
-def digest_line(data: bytes) -> bytes:
-    """What is said of a manifest behind it, as sha256sum says it."""
-    return f"{hashlib.sha256(data).hexdigest()}  {MANIFEST}\n".encode()
+def sums(digests: Mapping[str, str]) -> bytes:
+    """The last entry: the SHA-256 of every other, by their names, as sha256sum writes and checks them."""
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items())).encode()
 
 
 def check_mark(data: bytes) -> None:

@@ -80,9 +80,13 @@ class Receiver:
     def finish(self) -> Received:
         """Everything, once it is all there and as the manifest says."""
         self._untar.finish()
-        text = self._text(manifest.MANIFEST)
-        if self._text(manifest.MANIFEST_DIGEST) != manifest.digest_line(text):
-            raise Damaged(f'the archive\'s "{manifest.MANIFEST}" is not what it was when it was written')
+        text, sums = self._text(manifest.MANIFEST), self._text(manifest.SUMS)
+        digests = {
+            name: hashlib.sha256(data).hexdigest() for name, data in self._texts.items() if name != manifest.SUMS
+        }
+        for name, digest in digests.items():
+            if manifest.sums({name: digest}) not in sums.splitlines(keepends=True):
+                raise Damaged(f'the archive\'s "{name}" is damaged: "{manifest.SUMS}" has another checksum for it')
         found = manifest.decode(text)
         for file in found.files():
             self._check(file)
@@ -90,6 +94,8 @@ class Receiver:
         for name in self._files:
             if name not in wanted:
                 raise Damaged(f'the archive has "{name}", of which its manifest knows nothing')
+        if sums != manifest.sums({**digests, **{file.name: file.sha256 for file in found.files()}}):
+            raise Damaged(f'the archive\'s "{manifest.SUMS}" is damaged: it is not what its other entries are')
         return Received(found, self._paths)
 
     def _text(self, name: str) -> bytes:
@@ -125,7 +131,7 @@ class Receiver:
         return self._half
 
     def _open_text(self, name: str, length: int) -> Sink:
-        largest = _MANIFEST_LARGEST if name == manifest.MANIFEST else _SMALL_LARGEST
+        largest = _SMALL_LARGEST if name == manifest.MARK else _MANIFEST_LARGEST
         if length > largest:
             raise Damaged(f'the archive\'s "{name}" has {length} bytes, it may have {largest}')
         return _Text(lambda data: self._close_text(name, data))

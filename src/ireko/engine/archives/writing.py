@@ -180,7 +180,7 @@ class Writer:
     def _end(self) -> Iterator[bytes]:
         data = manifest.encode(self._manifest())
         yield from self._small(manifest.MANIFEST, data)
-        yield from self._small(manifest.MANIFEST_DIGEST, manifest.digest_line(data))
+        yield from self._small(manifest.SUMS, manifest.sums({name: file.sha256 for name, file in self._files.items()}))
         yield tarring.END
 
     def _manifest(self) -> Manifest:
