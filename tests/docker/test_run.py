@@ -53,6 +53,22 @@ def test_settings_reach_the_guest(docker: Docker, name: str) -> None:
     assert found["Name"] == f"/{name}"
 
 
+def test_how_much_output_is_kept(docker: Docker, name: str) -> None:
+    numbers = list(map(str, range(100, 300)))
+    script = f"for number in {' '.join(numbers)}; do echo $number; done"
+    said = docker.out(
+        "run", "--name", name, "--log-opt", "max-size=100", "--log-opt", "max-file=2", "nano", "sh", "-c", script
+    )
+    assert said.split() == numbers
+    kept = docker.out("logs", name).split()
+    assert 40 <= len(kept) <= 50
+    assert kept == numbers[-len(kept) :]
+    assert docker.out("inspect", "-f", "{{json .HostConfig.LogConfig.Config}}", name) == (
+        '{"max-file":"2","max-size":"100"}\n'
+    )
+    assert "unknown log opt 'size'" in docker.refused("create", "--log-opt", "size=1", "nano")
+
+
 def test_entrypoint(docker: Docker) -> None:
     assert docker.out("run", "--rm", "--entrypoint", "echo", "nano", "x", "y") == "x y\n"
 
