@@ -297,9 +297,12 @@ def test_zeros_among_data_take_no_room_when_they_are_looked_for(cli, tmp_path: P
     assert (tmp_path / "sparse.qcow2").stat().st_size < MIB < (tmp_path / "plain.qcow2").stat().st_size
 
 
-def test_a_layer_is_converted_on_the_counterpart_of_its_parent(cli, vhdx: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["qcow2", "vhd"])
+def test_a_layer_is_converted_on_the_counterpart_of_its_parent(
+    cli, vhdx: tuple[Path, Path], tmp_path: Path, suffix: str
+) -> None:
     base, leaf = vhdx
-    new_base, new_leaf = tmp_path / "base.qcow2", tmp_path / "leaf.qcow2"
+    new_base, new_leaf = tmp_path / f"base.{suffix}", tmp_path / f"leaf.{suffix}"
     assert cli("disk", "convert", str(base), str(new_base)).code == 0
     assert cli("disk", "convert", "--parent", str(new_base), str(leaf), str(new_leaf)).code == 0
     with open_layer(new_leaf) as layer:
