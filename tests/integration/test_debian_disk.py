@@ -1,18 +1,16 @@
-"""The debian image on real machines: as a container, and by itself from both kinds of firmware."""
+"""The debian image on a real machine, as a container; test_standalone.py has it by itself."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncssh
 import pytest
-from tests.conftest import GuestImage, give_up
+from tests.conftest import GuestImage
 
 from ireko.drivers.base import Command, Disk, Machine, MachineSpec, Stdio, Stream
 from ireko.guest.identity import Identity, public_openssh
@@ -22,7 +20,6 @@ from ireko.model.image import MIB
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(600)]
 
-UEFI = (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd"))
 MAC = "52:54:00:12:34:56"
 MACHINE_ID = "0123456789abcdef" * 2
 
@@ -111,63 +108,3 @@ async def _prompt(machine: Machine) -> None:
             grown.clear()
     finally:
         stop()
-
-
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
-async def test_by_itself(firmware: str, debian_image: GuestImage, tmp_path: Path) -> None:
-    extra = _uefi(tmp_path) if firmware == "uefi" else ()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        *("qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,tb-size=128", "-m", "512M", *extra),
-        *(
-            "-nodefaults",
-            "-display",
-            "none",
-            "-serial",
-            "stdio",
-            "-monitor",
-            f"unix:{tmp_path}/monitor,server=on,wait=off",
-        ),
-        *("-drive", f"if=virtio,format=qcow2,file={layer(debian_image, tmp_path)}"),
-        *("-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        await process.stdout.readuntil(b"debian login: ")
-        first = await _host_key(port)
-        assert first == await _host_key(port)
-        _, monitor = await asyncio.open_unix_connection(tmp_path / "monitor")
-        monitor.write(b"system_powerdown\n")
-        # a power button that works ends it
-        assert await process.wait() == 0
-        monitor.close()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def _host_key(port: int) -> bytes:
-    """The key that the system made; QEMU takes connections before the guest has an address, and ends them then."""
-    while True:
-        try:
-            key = await asyncssh.get_server_host_key("127.0.0.1", port)
-        except (ConnectionError, asyncssh.ConnectionLost):
-            continue
-        assert key is not None
-        assert key.algorithm == b"ssh-ed25519"
-        return key.export_public_key()
-
-
-def _uefi(folder: Path) -> tuple[str, ...]:
-    code, variables = UEFI
-    if not code.exists():
-        give_up("there is no UEFI firmware: sudo apt-get install ovmf")
-    shutil.copy(variables, folder / "variables")
-    return (
-        *("-drive", f"if=pflash,format=raw,readonly=on,file={code}"),
-        *("-drive", f"if=pflash,format=raw,file={folder / 'variables'}"),
-    )
