@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ireko.disk.base import Allocation, ExtentKind, NewLayer, Progress
 from ireko.disk.chain import check_chain, open_chain
 from ireko.disk.formats import create_layer, open_layer
-from ireko.disk.operations import commit, rebase
+from ireko.disk.operations import commit, first_difference, rebase
 from ireko.disk.operations.merge import merge, write_on_top
 from ireko.disk.reference import reference_to
 from ireko.errors import Conflict, InvalidInput, Unsupported
@@ -69,6 +69,24 @@ def test_a_difference_shows_the_other_disk(stack: Stack, other: Stack, vhdx: boo
             return
         write_on_top(source, target, parent=parent, within=[folder])
         assert shows(target, within=folder) == stack.shown()
+
+
+@settings(max_examples=40, deadline=None)
+@given(stacks(), st.data())
+def test_disks_that_share_layers_differ_where_they_show_something_else(stack: Stack, data: st.DataObject) -> None:
+    content = data.draw(contents(size=stack.size, sector=512, anchors=BORDERS, seed=70, longest=50000 // 512 * 512))
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = stack.write(folder)
+        below = data.draw(st.integers(1, len(paths)))
+        sibling, target = folder / "sibling.qcow2", folder / "target.qcow2"
+        add_layer(sibling, content, paths[below - 1])
+        one, other = stack.shown(), shows(sibling)
+        wanted = next((place for place in range(stack.size) if one[place] != other[place]), None)
+        with open_chain(paths[-1]) as first, open_chain(sibling) as second:
+            assert first_difference(first.view, second.view, Progress()) == wanted
+        write_on_top(paths[-1], target, parent=sibling)
+        assert shows(target) == one
 
 
 def test_what_both_disks_share_is_in_no_difference(tmp_path: Path) -> None:
