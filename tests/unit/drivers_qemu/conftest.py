@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.conftest import give_up
 
 from ireko.drivers.base import StandaloneSpec
+from ireko.drivers.qemu import firmware
 from ireko.model.container import PortMapping
 from ireko.model.image import MIB
 
@@ -34,6 +36,14 @@ def machine() -> Callable[..., StandaloneSpec]:
         return replace(plain, **changes)
 
     return make
+
+
+@pytest.fixture
+def uefi_machine(machine: Callable[..., StandaloneSpec]) -> StandaloneSpec:
+    """A machine that boots by UEFI."""
+    if firmware.find() is None:
+        give_up(f"there is no UEFI firmware: {firmware.PACKAGE_HINT}")
+    return machine(generation=2)
 
 
 @pytest.fixture

@@ -36,10 +36,10 @@ def test_what_libvirt_does_not_know_has_no_description(tmp_path: Path, machine: 
 
 
 @pytest.mark.parametrize("name", ["start.sh", "domain.xml", "README.txt", "uefi-code.fd", "uefi-variables.fd"])
-def test_nothing_is_overwritten(name: str, tmp_path: Path, machine: Callable[..., StandaloneSpec]) -> None:
+def test_nothing_is_overwritten(name: str, tmp_path: Path, uefi_machine: StandaloneSpec) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(AlreadyThere, match=name):
-        standalone.write(machine(generation=2), tmp_path, accelerator="tcg")
+        standalone.write(uefi_machine, tmp_path, accelerator="tcg")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "mine"
 

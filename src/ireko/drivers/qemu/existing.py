@@ -116,7 +116,7 @@ def _check_boot(boot: ET.Element, source: str) -> None:
     if boot.find("kernel") is not None:
         raise Unsupported(
             f"{source} has a machine that boots a kernel from outside of its disk, which an image of it would not have",
-            hint="import its disk instead: ireko image import",
+            hint="import its disk instead, and say which image has such a kernel: ireko image import --like IMAGE DISK",
         )
 
 

@@ -105,7 +105,8 @@ def _what(spec: StandaloneSpec) -> str:
         what = f"runs the one command that {spec.seed} has, and powers off"
         how = f"It boots the kernel {spec.kernel} and {what if spec.stdio is Stdio.TTY else 'starts its own system'}."
     else:
-        how = f"It boots from its disk by {'UEFI' if spec.generation == 2 else 'a BIOS'}, as any computer does."
+        uefi = f"UEFI ({script.CODE}, which keeps its settings in {script.VARIABLES})"
+        how = f"It boots from its disk by {uefi if spec.generation == 2 else 'a BIOS'}, as any computer does."
     return f"{spec.disk} is all of its disk, in the format {spec.format}: it stands on no other file. {how}"
 
 
