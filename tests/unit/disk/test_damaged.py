@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import os
 import random
@@ -66,11 +67,22 @@ def old(path: Path) -> None:
         writer.finish()
 
 
+def old_child(path: Path) -> None:
+    new = NewLayer(
+        3 * MIB, Allocation.DIFFERENCING, block_size=64 * KIB, parent=dataclasses.replace(PARENT, format="vhd")
+    )
+    with create_layer(path, new) as writer:
+        writer.write_data(512, b"A" * 512)
+        writer.write_zero(MIB, 64 * KIB)
+        writer.finish()
+
+
 MAKERS: dict[str, Callable[[Path], None]] = {
     "base.vhdx": base,
     "child.vhdx": child,
     "dirty.vhdx": dirty,
     "old.vhd": old,
+    "old_child.vhd": old_child,
 }
 # where structures are: fuzzing anywhere would mostly hit zeros
 PLACES = {
@@ -87,7 +99,7 @@ PLACES = {
         4 * MIB,
         5 * MIB,
     ],
-    ".vhd": [0, 512, 512 + 576, 2048, 4096],
+    ".vhd": [0, 512, 512 + 576, 2048, 4096, 8192, 12288, 12288 + (64 << 10)],
 }
 
 

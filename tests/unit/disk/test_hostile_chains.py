@@ -19,7 +19,7 @@ from .stacks import Stack
 
 BASE = Content(1, ((0, 70_144, DATA), (70_144, MIB, ABSENT)))
 CHILD = Content(2, ((0, 4096, ABSENT), (4096, 9216, DATA), (9216, 1 << 17, ZERO), (1 << 17, MIB, ABSENT)))
-CHAINS = [("qcow2", "qcow2"), ("vhdx", "vhdx"), ("vhdx", "qcow2"), ("raw", "qcow2"), ("vhd", "qcow2")]
+CHAINS = [("qcow2", "qcow2"), ("vhdx", "vhdx"), ("vhdx", "qcow2"), ("raw", "qcow2"), ("vhd", "qcow2"), ("vhd", "vhd")]
 
 
 @settings(max_examples=60, deadline=None)
