@@ -44,7 +44,7 @@ async def start(spec: MachineSpec, means: Means, *, outputs: OutputWatcher) -> Q
         ports = network.choose(spec.ports) if spec.network else ()
         try:
             async with _undone(spec), _served(spec, means.share_program) as servers:
-                record = Record(spec.id, spec.name, spec.stdio, spec.memory, ports)
+                record = Record(spec.id, spec.name, spec.stdio, spec.memory, ports, agent=spec.kernel is not None)
                 return await _start(spec, record, means, servers=servers, outputs=outputs)
         except diagnosis.PortTaken:
             # free a moment ago: a fixed one is named by the next choice, another is chosen for the rest

@@ -42,6 +42,8 @@ class Record:
     stdio: Stdio
     memory: int
     ports: tuple[PortMapping, ...]
+    agent: bool = True
+    """Whether ireko's agent is in the guest: it is in the initrd, so not where firmware boots the disk."""
 
     def save(self, directory: Path) -> None:
         """Write it. Raises OSError."""
@@ -86,6 +88,11 @@ class QemuMachine(Machine):
             keys=directory,
             last_words=self._said,
         )
+        if not record.agent:
+            self._channel.end(
+                f'the guest "{record.name}" boots from its own disk, so there is no agent of ireko in it: '
+                "attach to its console, or reach it over its network"
+            )
         self._guest = QemuGuest(
             self._channel,
             name=record.name,
