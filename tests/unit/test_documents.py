@@ -15,6 +15,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 CODE = re.compile(r"^```[^\n]*\n(.*?)^```|^ {4}(\S[^\n]*)$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?<![\w/.-])(?:\S*/bin/)?ireko((?: -H \S+| --host \S+)*)((?: [a-z][a-z-]*)+)")
 
 
@@ -66,6 +67,17 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_commands_exist(path: Path) -> None:
     found = list(commands(path.read_text(encoding="utf-8")))
     assert [wrong for words in found if (wrong := unknown(words))] == []
+
+
+def test_the_library_works_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "how-to" / "use-the-disk-library.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(PYTHON.findall(text)), {})
+    said = capsys.readouterr().out
+    assert "b'written in the base'" in said
+    assert "b'written in the child'" in said
 
 
 def test_commands_are_found_where_they_stand() -> None:
