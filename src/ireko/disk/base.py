@@ -245,20 +245,19 @@ class Layer(ABC):
 
 def coalesce(extents: Iterable[Extent]) -> Iterator[Extent]:
     """Join neighbours that can be read as one, and drop empty ones."""
-    last = Extent(0, 0, ExtentKind.ABSENT)
-    for extent in extents:
-        offset, length, kind, file_offset = extent
+    begun, end, kind, first = 0, 0, ExtentKind.ABSENT, None
+    wanted: int | None = None  # where the file goes on
+    for offset, length, new_kind, place in extents:
         if length <= 0:
             continue
-        wanted = None if last.file_offset is None else last.file_offset + last.length
-        if last.length and kind is last.kind and file_offset == wanted and offset == last.offset + last.length:
-            last = Extent(last.offset, last.length + length, kind, last.file_offset)
-            continue
-        if last.length:
-            yield last
-        last = extent
-    if last.length:
-        yield last
+        if offset != end or new_kind is not kind or place != wanted:
+            if begun < end:
+                yield Extent(begun, end - begun, kind, first)
+            begun, kind, first = offset, new_kind, place
+        end = offset + length
+        wanted = None if place is None else place + length
+    if begun < end:
+        yield Extent(begun, end - begun, kind, first)
 
 
 def clip(extent: Extent, start: int, end: int) -> Extent:
@@ -308,7 +307,8 @@ class LayerWriter(ABC):
     def copy_from(self, source: DiskFile, source_offset: int, offset: int, length: int) -> None:
         """Store data that lies in another file, one to one; the kernel copies it where it can. Past the file's end are zeros.
 
-        It may be copied any time until `finish` returns or the source is closed, so the source must stay as it is.
+        Holes of the other file aren't looked for here, as whoever calls this knows them. It may be copied any time until `finish`
+        returns or the source is closed, so the source must stay as it is.
         """
         self._claim(offset, length)
         self._copy_from(source, source_offset, offset, length)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+_UNIFORM = (0, 0xFF)
 _STRETCH = re.compile(rb"\x00+|\xff+|[^\x00\xff]+", re.DOTALL)
 _LOWEST_FIRST = [bytes(byte >> bit & 1 for bit in range(8)) for byte in range(256)]
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -21,31 +22,25 @@ def reverse_bits(bitmap: bytes) -> bytes:
 def runs(bitmap: bytes, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
     """The runs of equal bits from bit `start` to bit `end`, as (first, last + 1, value); the lowest bit of a byte comes first."""
     first, value = start, False
-    for place, bit in _changes(bitmap, start, end):
-        if bit is value:
-            continue
-        if place > first:
-            yield first, place, value
-        first, value = place, bit
+    for stretch in _STRETCH.finditer(bitmap, start // 8, -(-end // 8)):
+        low = stretch.start()
+        byte = bitmap[low]
+        for place, bit in (
+            ((low * 8, byte == 0xFF),) if byte in _UNIFORM else _changes(stretch.group(), low * 8, start, end)
+        ):
+            if bit is not value:
+                if place > first:
+                    yield first, place, value
+                    first = place
+                value = bit
     if end > first:
         yield first, end, value
 
 
-def _changes(bitmap: bytes, start: int, end: int) -> Iterator[tuple[int, bool]]:
-    """Places where a run may begin, with its value; a value may come twice in a row."""
-    offset = start // 8
-    for stretch in _STRETCH.finditer(bitmap, offset, -(-end // 8)):
-        low, high = max(start, stretch.start() * 8), min(end, stretch.end() * 8)
-        byte = bitmap[stretch.start()]
-        if byte in (0, 0xFF):
-            yield low, byte == 0xFF
-        else:
-            yield from _changes_in_mixed(stretch.group(), stretch.start() * 8, low, high)
-
-
-def _changes_in_mixed(stretch: bytes, base: int, low: int, high: int) -> Iterator[tuple[int, bool]]:
+def _changes(stretch: bytes, base: int, start: int, end: int) -> Iterator[tuple[int, bool]]:
+    """Where runs begin in bytes that have bits of both kinds, of which the first is bit `base`, with their values."""
     unpacked = b"".join(map(_LOWEST_FIRST.__getitem__, stretch))
-    place, last = low - base, high - base
+    place, last = max(start - base, 0), min(end - base, len(unpacked))
     while place < last:
         bit = unpacked[place]
         yield base + place, bit == 1

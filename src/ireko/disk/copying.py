@@ -20,18 +20,14 @@ _REFUSALS = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EP
 
 
 def copy_range(source: DiskFile, source_offset: int, target: DiskFile, target_offset: int, length: int) -> None:
-    """Copy bytes from one file to another. Holes are left out, as is what lies past the source's end.
+    """Copy bytes from one file to another, without what lies past the source's end: the target must read as zeros there.
 
-    The target must read as zeros there. Where the files have a `CopyQueue` the copy may still be going on when this returns.
-    Raises the errors of `file_error`.
+    Where the target has a `CopyQueue` the copy may still be going on when this returns. Raises the errors of `file_error`.
     """
-    queue = next((each for each in target.copies if isinstance(each, CopyQueue)), None)
-    for start, end in source.data_ranges(source_offset, source_offset + length):
-        place = target_offset + start - source_offset
-        if queue:
-            queue.add(source, start, place, end - start)
-        else:
-            _copy_data(source, start, target, place, end - start)
+    if target.copier:
+        target.copier.add(source, source_offset, target_offset, length)
+    else:
+        _copy_data(source, source_offset, target, target_offset, length)
 
 
 _BATCH = 4 << 20  # bytes that are worth a thread's while
@@ -54,14 +50,14 @@ class CopyQueue:
         self._sources: set[DiskFile] = set()
         self._error: IrekoError | None = None
         target.copies.add(self)
+        target.copier = self
 
     def add(self, source: DiskFile, source_offset: int, target_offset: int, length: int) -> None:
         """Copy data, now or soon. Raises what an earlier copy did, so that no more is added in vain."""
         if source not in self._sources:
             self._sources.add(source)
             source.copies.add(self)
-        self._batch.append((source, source_offset, target_offset, length))
-        self._bytes += length
+        self._take_over(source, source_offset, target_offset, length)
         if self._bytes >= _BATCH:
             while len(self._running) >= _BATCHES_WAITING:
                 self._note(self._running.popleft().result)
@@ -69,6 +65,16 @@ class CopyQueue:
                 raise self._error
             self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="ireko-copy")
             self._running.append(self._thread.submit(self._copy, self._take()))
+
+    def _take_over(self, source: DiskFile, source_offset: int, target_offset: int, length: int) -> None:
+        """Remember a copy: with the one before it, when it continues that in both files."""
+        self._bytes += length
+        if self._batch:
+            last, last_source, last_target, count = self._batch[-1]
+            if last is source and last_source + count == source_offset and last_target + count == target_offset:
+                self._batch[-1] = source, last_source, last_target, count + length
+                return
+        self._batch.append((source, source_offset, target_offset, length))
 
     def wait(self) -> None:
         """As promised."""
@@ -116,6 +122,8 @@ class CopyQueue:
 
 def _copy_data(source: DiskFile, source_offset: int, target: DiskFile, target_offset: int, length: int) -> None:
     done = _copy_by_kernel(source, source_offset, target, target_offset, length)
+    if done == length:
+        return
     buffer = memoryview(bytearray(min(_PIECE, length - done)))
     while done < length:
         count = source.read_into(source_offset + done, buffer[: length - done])

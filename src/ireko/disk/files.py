@@ -11,7 +11,6 @@ import os
 import stat
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +47,13 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
+class Copier(Protocol):
+    """Copies into one file, sooner or later."""
+
+    def add(self, source: DiskFile, source_offset: int, target_offset: int, length: int) -> None:
+        """Take a copy over."""
+
+
 class DiskFile:
     """An open file, to be read and written at any offset; several threads may do so at once.
 
@@ -62,6 +68,8 @@ class DiskFile:
         self._map = _HoleMap()
         self.copies: set[Copies] = set()
         """What still uses the file behind the back of whoever has it."""
+        self.copier: Copier | None = None
+        """What copies into this file are left to, if to anything."""
 
     @property
     def descriptor(self) -> int:
@@ -137,14 +145,18 @@ class DiskFile:
         Where the system can't tell, everything is data.
         """
         while start < end:
-            data, hole = self._map.lookup(self._descriptor, start)
-            if data >= end:
-                return
-            if hole == _NOWHERE:
-                hole = end = min(end, self.length())
-            if start < end:
-                yield max(start, data), min(hole, end)
-            start = hole
+            first, start = self.next_data(start, end)
+            if first < start:
+                yield first, start
+
+    def next_data(self, start: int, end: int) -> tuple[int, int]:
+        """The first of the `data_ranges`; `end` twice when there is none."""
+        data, hole = self._map.lookup(self._descriptor, start)
+        if hole == _NOWHERE:
+            hole = self.length()
+        if data >= end or data >= hole:
+            return end, end
+        return max(start, data), min(hole, end)
 
     def close(self) -> None:
         """May be repeated. Copies that still use this file are done before, or given up when they would go into it."""
@@ -203,15 +215,15 @@ class _HoleMap:
     """
 
     def __init__(self) -> None:
-        self._known: deque[tuple[int, int, int]] = deque(maxlen=4)  # asked at, data from there, hole after it
+        self._known: tuple[tuple[int, int, int], ...] = ()  # asked at, data from there, hole after it; the newest first
 
     def lookup(self, descriptor: int, offset: int) -> tuple[int, int]:
         """Where data begins at or after an offset, and where it ends; _NOWHERE twice when there is none."""
-        for asked, data, hole in tuple(self._known):
+        for asked, data, hole in self._known:
             if asked <= offset < hole:
                 return data, hole
         data, hole = _ask(descriptor, offset)
-        self._known.append((offset, data, hole))
+        self._known = ((offset, data, hole), *self._known[:3])
         return data, hole
 
 

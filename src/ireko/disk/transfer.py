@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ireko.disk.base import ExtentKind, LayerWriter, Progress
 from ireko.disk.view import NOBODY, ChainExtent, View
 from ireko.disk.zeros import UNIT, zero_runs
@@ -51,27 +49,19 @@ class Mover:
             self._writer.write_zero(offset, length)
 
     def _copy(self, extent: ChainExtent, place: int) -> None:
-        """Have the kernel do it. Holes of the source's file are zeros."""
-        file = self._view.layers[extent.layer].file
-        shift, done = place - extent.offset, extent.offset
-        for start, end in self._ranges(extent, place):
-            self._zero(done, start - done)
-            for first in range(start, end, _STEP):
-                count = min(_STEP, end - first)
-                self._writer.copy_from(file, first + shift, first, count)
-                self._progress.advance(first + count - done)
-                done = first + count
-        self._zero(done, extent.end - done)
-        self._progress.advance(extent.end - done)
-
-    def _ranges(self, extent: ChainExtent, place: int) -> Iterator[tuple[int, int]]:
-        """Where the source's file holds data of an extent, in whole sectors of the disk."""
-        sector, shift, done = self._writer.new.sector_size, place - extent.offset, extent.offset
-        for start, end in self._view.layers[extent.layer].file.data_ranges(place, place + extent.length):
-            first = max(done, (start - shift) // sector * sector)
-            done = min(extent.end, -(-(end - shift) // sector) * sector)
-            if first < done:
-                yield first, done
+        """Have the kernel do it. Holes of the source's file are zeros, as far as they are whole sectors of the disk."""
+        file, sector = self._view.layers[extent.layer].file, self._writer.new.sector_size
+        done, end, shift = extent.offset, extent.end, place - extent.offset
+        while done < end:
+            data, hole = file.next_data(done + shift, end + shift)
+            start = max(done, (data - shift) // sector * sector)
+            stop = min(end, -(-(hole - shift) // sector) * sector, start + _STEP)
+            if done < start:
+                self._zero(done, start - done)
+            if start < stop:
+                self._writer.copy_from(file, start + shift, start, stop - start)
+            self._progress.advance(stop - done)
+            done = stop
 
     def _read(self, extent: ChainExtent) -> None:
         place, rest = extent.offset, extent

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ireko.disk.base import Extent, ExtentKind, Layer, clip
 from ireko.disk.files import WritableBuffer
 
 NOBODY = -1
+_NONE_YET = -2
 
 
 class ChainExtent(NamedTuple):
@@ -57,6 +58,8 @@ class View:
         end = self.size if end is None else end
         if not 0 <= start <= end <= self.size:
             raise ValueError(f"the range {start} to {end} is not inside a disk of {self.size} bytes")
+        if len(self.layers) == 1 and end <= self.layers[0].info.size:
+            return self._alone(start, end)
         return _joined(self._found(start, end))
 
     def read_into(self, offset: int, buffer: WritableBuffer) -> None:
@@ -88,29 +91,40 @@ class View:
         """The content as a binary file."""
         return DiskStream(self)
 
-    def _found(self, start: int, end: int) -> Iterator[ChainExtent]:
+    def _alone(self, start: int, end: int) -> Iterator[ChainExtent]:
+        """The extents where there is one layer alone."""
+        for offset, length, kind, file_offset in self.layers[0].extents(start, end):
+            if kind is ExtentKind.DATA:
+                yield ChainExtent(offset, length, kind, 0, file_offset)
+            else:
+                yield ChainExtent(offset, length, ExtentKind.ZERO, NOBODY if kind is ExtentKind.ABSENT else 0)
+
+    def _found(self, start: int, end: int) -> Iterator[_Found]:
         """The extents, those of zeros not joined yet. A stack, as a chain may have hundreds of layers."""
         cursors = [_Cursor(layer, end) for layer in self.layers]
-        stack = [(0, cursors[0].between(start, end) if cursors else _nothing(start, end))]
+        # what a layer lacks is looked for below it; behind its end it is zeros, whatever there is below
+        reach = [layer.info.size for layer in self.layers[:-1]] + [0]
+        stack = [(0, iter(cursors[0].between(start, end)) if cursors else _nothing(start, end))]
         while stack:
             number, extents = stack[-1]
             for offset, length, kind, file_offset in extents:
-                if kind is ExtentKind.ABSENT and number + 1 < self._reach(number, offset):
-                    stack.append((number + 1, cursors[number + 1].between(offset, offset + length)))
-                    break
                 if kind is ExtentKind.DATA:
-                    yield ChainExtent(offset, length, kind, number, file_offset)
+                    yield offset, length, kind, number, file_offset
+                elif kind is ExtentKind.ZERO:
+                    yield offset, length, kind, number, None
+                elif offset < reach[number]:
+                    stack.append((number + 1, iter(cursors[number + 1].between(offset, offset + length))))
+                    break
                 else:
-                    layer = NOBODY if kind is ExtentKind.ABSENT else number
-                    yield ChainExtent(offset, length, ExtentKind.ZERO, layer)
+                    yield offset, length, ExtentKind.ZERO, NOBODY, None
             else:
                 stack.pop()
 
-    def _reach(self, number: int, offset: int) -> int:
-        """How many layers are looked at for what a layer lacks: behind its end it is zeros, whatever there is below."""
-        return len(self.layers) if self.layers and offset < self.layers[number].info.size else 0
 
-
+_Part = tuple[int, int, ExtentKind, int | None]
+"""What an `Extent` consists of."""
+_Found = tuple[int, int, ExtentKind, int, int | None]
+"""What a `ChainExtent` consists of."""
 _NEAR = 8
 
 
@@ -123,8 +137,15 @@ class _Cursor:
         self._extents: Iterator[Extent] = iter(())
         self._current: Extent | None = None
 
-    def between(self, start: int, end: int) -> Iterator[Extent]:
+    def between(self, start: int, end: int) -> Iterable[_Part]:
         """What lies between two offsets; behind the layer's end nothing."""
+        if self._current is not None:
+            offset, length, kind, place = self._current
+            if offset <= start and end < offset + length:
+                return ((start, end - start, kind, None if place is None else place + start - offset),)
+        return self._between(start, end)
+
+    def _between(self, start: int, end: int) -> Iterator[_Part]:
         within = max(start, min(end, self._end))
         place = start
         if place < within:
@@ -132,10 +153,11 @@ class _Cursor:
         while place < within:
             extent = self._current
             assert extent is not None
-            if extent.end <= within:
+            last = extent.offset + extent.length
+            if last <= within:
                 self._current = next(self._extents, None)
             yield clip(extent, place, within)
-            place = extent.end
+            place = last
         if within < end:
             yield from _nothing(within, end)
 
@@ -155,20 +177,18 @@ def _nothing(start: int, end: int) -> Iterator[Extent]:
     yield Extent(start, end - start, ExtentKind.ABSENT)
 
 
-def _joined(extents: Iterator[ChainExtent]) -> Iterator[ChainExtent]:
-    last: ChainExtent | None = None
-    for extent in extents:
-        if last is None:
-            last = extent
-            continue
-        follows = None if last.file_offset is None else last.file_offset + last.length
-        if extent.kind is last.kind and extent.layer == last.layer and extent.file_offset == follows:
-            last = last._replace(length=last.length + extent.length)
-        else:
-            yield last
-            last = extent
-    if last is not None:
-        yield last
+def _joined(extents: Iterator[_Found]) -> Iterator[ChainExtent]:
+    begun, end, kind, layer, first = 0, 0, ExtentKind.ZERO, _NONE_YET, None
+    wanted: int | None = None  # where the layer's file goes on
+    for offset, length, new_kind, new_layer, place in extents:
+        if new_layer != layer or new_kind is not kind or place != wanted:
+            if begun < end:
+                yield ChainExtent(begun, end - begun, kind, layer, first)
+            begun, kind, layer, first = offset, new_kind, new_layer, place
+        end = offset + length
+        wanted = None if place is None else place + length
+    if begun < end:
+        yield ChainExtent(begun, end - begun, kind, layer, first)
 
 
 class DiskStream(io.RawIOBase):

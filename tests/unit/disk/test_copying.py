@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ireko.disk import copying
 from ireko.disk.copying import CopyQueue, copy_range
 from ireko.disk.files import DiskFile
 from ireko.errors import IrekoError
@@ -62,3 +63,21 @@ def test_a_target_that_is_given_up_is_closed_at_once(tmp_path: Path) -> None:
     target.close()
     source.close()
     assert not source.copies
+
+
+def test_copies_that_continue_each_other_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target, content = files(tmp_path, 5 * MIB)
+    seen: list[int] = []
+    copy = copying._copy_data
+    monkeypatch.setattr(copying, "_copy_data", lambda *each: (seen.append(each[-1]), copy(*each)))
+    CopyQueue(target)
+    with source, target:
+        for place in range(0, 2 * MIB, MIB):
+            copy_range(source, place, target, place, MIB)
+        copy_range(source, 2 * MIB, target, 3 * MIB, MIB)
+        copy_range(source, 4 * MIB, target, 4 * MIB, MIB)
+        target.sync()
+    assert seen == [2 * MIB, MIB, MIB]
+    assert (tmp_path / "target").read_bytes() == content[: 2 * MIB] + bytes(MIB) + content[2 * MIB : 3 * MIB] + content[
+        4 * MIB :
+    ]

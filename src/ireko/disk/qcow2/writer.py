@@ -34,6 +34,7 @@ class _Tables:
         self._file = file
         self._plan = plan
         self._words = 2 if plan.extended else 1
+        self._cluster_size, self._entries = plan.cluster_size, plan.l2_entries
         self._l1 = array("Q", bytes(8 * plan.l1_size))
         self._number = 0
         self._table = self._empty()
@@ -44,21 +45,24 @@ class _Tables:
     def allocate(self, count: int) -> int:
         """Take clusters, and say where they are."""
         offset = self.end
-        self.end += count * self._plan.cluster_size
+        self.end += count * self._cluster_size
         return offset
 
     def left(self, cluster: int) -> int:
         """How many clusters from one on are in the same table."""
-        return self._plan.l2_entries - cluster % self._plan.l2_entries
+        return self._entries - cluster % self._entries
 
     def set_clusters(self, cluster: int, count: int, entry: int, *, step: int = 0, bitmap: int = 0) -> None:
         """Give clusters of one table their entries: `entry`, and `step` more for each that follows."""
-        number, place = divmod(cluster, self._plan.l2_entries)
+        number, place = divmod(cluster, self._entries)
         self._turn(number)
-        values = range(entry, entry + count * step, step) if step else [entry] * count
         first, last = place * self._words, (place + count) * self._words
-        self._table[first : last : self._words] = array("Q", values)
-        if self._plan.extended:
+        if count == 1:
+            self._table[first] = entry
+        else:
+            values = range(entry, entry + count * step, step) if step else [entry] * count
+            self._table[first : last : self._words] = array("Q", values)
+        if self._words == 2:
             self._table[first + 1 : last : 2] = array("Q", [bitmap]) * count
         self._used = True
 
@@ -78,7 +82,7 @@ class _Tables:
         self._number = number
 
     def _empty(self) -> array[int]:
-        return array("Q", bytes(self._plan.cluster_size))
+        return array("Q", bytes(self._cluster_size))
 
 
 class Qcow2Writer(LayerWriter):
@@ -89,6 +93,7 @@ class Qcow2Writer(LayerWriter):
         self._output = output
         self._file = output.file
         self._plan = plan
+        self._size = plan.cluster_size
         self._tables = _Tables(output.file, plan)
         self._overlay = plan.new.parent is not None
         self._cluster, self._place = -1, 0
@@ -128,7 +133,7 @@ class Qcow2Writer(LayerWriter):
         if not self._overlay:
             return
         for start, end, count in self._pieces(offset, offset + length):
-            number = start // self._plan.cluster_size
+            number = start // self._size
             if count:
                 self._close()
                 entry = 0 if self._plan.extended else ZERO
@@ -139,7 +144,7 @@ class Qcow2Writer(LayerWriter):
 
     def _places(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """Where in the file a range of the disk goes, as (file offset, disk offset, length)."""
-        size = self._plan.cluster_size
+        size = self._size
         for first, last, count in self._pieces(start, end):
             number = first // size
             if count:
@@ -156,15 +161,14 @@ class Qcow2Writer(LayerWriter):
 
     def _pieces(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """The range as parts of one cluster and runs of whole ones in one table, as (start, end, whole clusters)."""
-        size = self._plan.cluster_size
+        size, last = self._size, self.new.size
         while start < end:
-            number = start // size
-            stop = min(end, (number + 1) * size)
-            count = 0
-            if start % size == 0 and stop in {(number + 1) * size, self.new.size}:
-                whole = -(-end // size) if end == self.new.size else end // size
+            number, within = divmod(start, size)
+            stop, count = min(end, start - within + size), 0
+            if not within and (stop - start == size or stop == last):
+                whole = -(-end // size) if end == last else end // size
                 count = min(whole - number, self._tables.left(number))
-                stop = min(end, (number + count) * size)
+                stop = min(end, start + count * size)
             yield start, stop, count
             start = stop
 
@@ -175,7 +179,7 @@ class Qcow2Writer(LayerWriter):
 
     def _mask(self, start: int, end: int) -> int:
         """The bits of the present cluster's units that a range touches."""
-        base = self._cluster * self._plan.cluster_size
+        base = self._cluster * self._size
         first, last = (start - base) // self._unit, -(-(end - base) // self._unit)
         return (1 << last) - (1 << first)
 
@@ -192,7 +196,7 @@ class Qcow2Writer(LayerWriter):
         self._cluster, self._place, self._data, self._zero = -1, 0, 0, 0
 
     def _check_whole(self) -> None:
-        size = self._plan.cluster_size
+        size = self._size
         start = self._cluster * size
         if self._data | self._zero != self._mask(start, min(start + size, self.new.size)):
             raise InvalidInput(

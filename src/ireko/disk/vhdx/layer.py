@@ -68,8 +68,11 @@ class VhdxLayer(Layer):
         size = self.info.block_size
         for first, entries in self._bat.pieces(start // size, -(-end // size)):
             for block, count, entry in runs(entries, first, size, _is_here):
-                for extent in self._blocks(block, count, entry, start, end):
-                    yield clip(extent, start, end)
+                extents = self._blocks(block, count, entry, start, end)
+                if start <= block * size and (block + count) * size <= end:
+                    yield from extents
+                else:
+                    yield from (clip(extent, start, end) for extent in extents)
 
     def _blocks(self, first: int, count: int, entry: int, start: int, end: int) -> Iterator[Extent]:
         """The extents of blocks whose entries continue each other."""
@@ -104,11 +107,13 @@ class VhdxLayer(Layer):
         sector, base = self.info.sector_size, block * self.info.block_size
         low = max(0, start - base) // sector
         high = -(-min(self.info.block_size, end - base) // sector)
+        begin, shift = base + (low - low % 8) * sector, offset - base
         for first, last, present in bit_runs(self._bitmap(block, low, high), low % 8, low % 8 + high - low):
-            place = (low - low % 8 + first) * sector
-            length = (last - first) * sector
-            kind = ExtentKind.DATA if present else ExtentKind.ABSENT
-            yield Extent(base + place, length, kind, offset + place if present else None)
+            place, length = begin + first * sector, (last - first) * sector
+            if present:
+                yield Extent(place, length, ExtentKind.DATA, place + shift)
+            else:
+                yield Extent(place, length, ExtentKind.ABSENT)
 
     def _bitmap(self, block: int, low: int, high: int) -> bytes:
         """The bytes of the sector bitmap that hold the bits `low` to `high` of a block."""
