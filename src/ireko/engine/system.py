@@ -11,7 +11,7 @@ from ireko.drivers.base import Abilities, Finding, HostReport, Level
 from ireko.engine.containers import Containers, Sizes
 from ireko.engine.context import Context
 from ireko.engine.images import Images
-from ireko.engine.upkeep import records, sealed
+from ireko.engine.upkeep import records, sealed, use
 from ireko.engine.volumes import Volumes
 from ireko.host import files, holes
 from ireko.model.container import Container
@@ -88,9 +88,13 @@ class System:
         """What the driver can do."""
         return self._context.driver.abilities
 
+    async def host(self) -> HostReport:
+        """What the driver found on this host. Our own folder is not looked at."""
+        return await self._context.driver.report()
+
     async def report(self) -> HostReport:
         """What the driver found on this host, and what we found in our own folder; never raises for what it finds."""
-        report = await self._context.driver.report()
+        report = await self.host()
         ours = (self._space(), self._privacy(), self._logs(), *self._records(), *self._layers())
         return HostReport(report.version, report.accelerator, (*report.findings, *ours))
 
@@ -207,11 +211,11 @@ class System:
 
     def _layers(self) -> list[Finding]:
         """What `system check` says of layers without reading them."""
-        layers = self._context.database.layers
+        layers, noun = self._context.database.layers, use.nouns(self._context)
         found = [
             Finding("layers", fault.level, f"{fault.name}: {fault.found}", fault.remedy)
             for layer in layers.values()
-            for fault in sealed.faults(self._context, layer)
+            for fault in sealed.faults(self._context, layer, noun(layer.id))
         ]
         count = len(layers)
         return found or [Finding("layers", Level.OK, f"{count} layer{'' if count == 1 else 's'} as they were sealed")]

@@ -34,7 +34,7 @@ async def ping(call: Call) -> web.StreamResponse:
 
 async def version(call: Call) -> web.StreamResponse:
     """`docker version`."""
-    return json_answer(system.version(await call.engine.system.report(), call.engine.system.abilities()))
+    return json_answer(system.version(await call.engine.system.host(), call.engine.system.abilities()))
 
 
 async def info(call: Call) -> web.StreamResponse:

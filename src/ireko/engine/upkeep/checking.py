@@ -88,6 +88,7 @@ class _Look:
         self._progress = progress
         self._deep = deep
         self._repair = repair
+        self._noun = use.nouns(context)
         self.found: list[Found] = []
 
     async def at_records(self) -> None:
@@ -101,7 +102,7 @@ class _Look:
         if layer is None:
             return
         if not context.paths.layer_disk(layer.id).is_file():
-            await self._meet(sealed.faults(context, layer))
+            await self._meet(sealed.faults(context, layer, self._noun(layer.id)))
             return
         async with layers.holding(context, layer.id):
             faults = await self._read_layer(layer)
@@ -109,11 +110,11 @@ class _Look:
 
     async def _read_layer(self, layer: Layer) -> list[Fault]:
         context = self._context
-        name, path = use.noun(context, layer.id), context.paths.layer_disk(layer.id)
+        name, path = self._noun(layer.id), context.paths.layer_disk(layer.id)
         read = await content.read(context, path, name, deep=self._deep, progress=self._progress)
         shown = content.shown(context, layer, read)
         proven = bool(shown) and shown == layer.chain_id
-        faults = list(sealed.faults(context, layer, proven=proven))
+        faults = list(sealed.faults(context, layer, name, proven=proven))
         if layer.chain_id and shown and not proven:
             found = f'its content is "{shown}", it was "{layer.chain_id}" when it was recorded'
             faults.append(error(name, found, f'put "{path}" back from a backup, or make the image anew'))

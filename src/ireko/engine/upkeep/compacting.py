@@ -69,12 +69,11 @@ class Compactor:
         One after another: each is done or untouched when this ends early. What goes wrong with one is told of, and the others
         are done.
         """
-        done, database = Compacted(), self._context.database
+        done, database, noun = Compacted(), self._context.database, use.nouns(self._context)
         async with self._context.locks(use.UPKEEP):
             for layer in sorted(database.layers.values(), key=lambda each: each.created):
-                name = use.noun(self._context, layer.id)
-                with _told(name, done):
-                    await self._layer(layer.id, name, done, progress)
+                with _told(noun(layer.id), done):
+                    await self._layer(layer.id, noun(layer.id), done, progress)
             for container in sorted(database.containers.values(), key=lambda each: each.created):
                 name = f"container {container.name}"
                 with _told(name, done):

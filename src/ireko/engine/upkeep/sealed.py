@@ -28,9 +28,9 @@ _SLACK = MIB
 """So much more or less is no wrong record: file systems take room ahead, and give it back."""
 
 
-def faults(context: Context, layer: Layer, *, proven: bool = False) -> Iterator[Fault]:
+def faults(context: Context, layer: Layer, name: str, *, proven: bool = False) -> Iterator[Fault]:
     """What is wrong with a layer's file, without reading its data. `proven`: that was done, and it holds what it must."""
-    name, path = use.noun(context, layer.id), context.paths.layer_disk(layer.id)
+    path = context.paths.layer_disk(layer.id)
     if not path.is_file():
         yield error(name, f'its disk "{path}" is missing', _from_backup(path))
         return
@@ -159,10 +159,9 @@ async def relink(context: Context, layer_id: str, progress: Progress) -> None:
     disk, parent = context.paths.layer_disk(layer.id), context.paths.layer_disk(layer.parent)
     with open_layer(parent) as below:
         reference = reference_to(below.info, disk)
-    name = use.noun(context, layer.id)
     async with (
         layers.holding(context, layer.id),
-        remade(context, disk, f"relinking {name}", parent=reference, progress=progress) as new,
+        remade(context, disk, f"relinking layer {short(layer.id)}", parent=reference, progress=progress) as new,
     ):
         _refuse_use(context, layer, mine=layer.id)
         machines.check_sealed(context, layer)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ireko.engine.context import Context
+from ireko.model.names import short
 
 UPKEEP = "upkeep"
 """The lock of those who exchange files of layers: one at a time."""
@@ -32,15 +35,11 @@ def _chain(context: Context, layer_id: str) -> list[str]:
     return found
 
 
-def noun(context: Context, layer_id: str) -> str:
-    """A layer as people know it: its short id, and an image that has it."""
-    return f"layer {layer_id[:12]}{_owner(context, layer_id)}"
-
-
-def _owner(context: Context, layer_id: str) -> str:
-    database = context.database
+def nouns(context: Context) -> Callable[[str], str]:
+    """Says layers, by their full ids, as people know them: the short id, and an image that has it now."""
+    database, owners = context.database, dict[str, str]()
     for reference, image_id in sorted(database.tags.items(), key=lambda tag: str(tag[0])):
         image = database.images.get(image_id)
-        if image is not None and layer_id in image.layers:
-            return f" of {reference}"
-    return ""
+        for layer_id in image.layers if image is not None else ():
+            owners.setdefault(layer_id, f" of {reference}")
+    return lambda layer_id: f"layer {short(layer_id)}{owners.get(layer_id, '')}"
