@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from ireko.engine.exporting import Target
+from ireko.engine.promotion import Wish
 from ireko.errors import NoSpace
 from ireko.model.container import Mount, MountKind
 from ireko.model.names import Reference
 
+from .scenarios import bring, disks
 from .world import World
 
 pytestmark = pytest.mark.root
@@ -53,10 +56,16 @@ async def full(small_disk: Path, base_root: Path) -> AsyncIterator[tuple[World, 
     await world.make("box", kept="old")
     await world.make("idle", kept="idle", start=False)
     await world.make("fresh", start=False)
+    await world.engine.containers.commit("idle", reference=Reference("twice"))
+    disks(world)
     yield world, Ballast(small_disk)
     if not world.closed:
         await world.abandon()
     await world.host.cut_power()
+
+
+def quiet(step: str, done: int | None, total: int | None) -> None:
+    """Nobody looks."""
 
 
 VERBS: dict[str, Callable[[World], Awaitable[object]]] = {
@@ -67,6 +76,14 @@ VERBS: dict[str, Callable[[World], Awaitable[object]]] = {
     "commit-stopped": lambda w: w.engine.containers.commit("idle", reference=Reference("mine")),
     "recreate": lambda w: w.engine.containers.recreate("box"),
     "volume-create": lambda w: w.engine.volumes.create("data"),
+    "image-import": bring,
+    "image-import-link": lambda w: bring(w, link=True),
+    "image-flatten": lambda w: w.engine.reshaper.flatten("twice", reference=Reference("flat"), progress=quiet),
+    "image-export": lambda w: w.engine.exporter.disk("nano", Target(w.root.parent / "nano.vhdx"), progress=quiet),
+    "image-export-tree": lambda w: w.engine.exporter.tree(
+        ["twice"], Target(w.root.parent / "twice.tar"), progress=quiet
+    ),
+    "promote": lambda w: w.engine.promoter.promote("idle", Wish(w.root.parent / "machine"), progress=quiet),
     "image-make": lambda w: w.engine.images.make("debian", progress=lambda *_: None),
     "diff": lambda w: w.engine.containers.diff("idle"),
 }
@@ -99,7 +116,7 @@ async def test_room_can_be_made_on_a_full_disk(full: tuple[World, Ballast]) -> N
     await world.engine.images.remove("debian")
     await world.engine.images.remove("debian:12")
     assert not world.seen().containers
-    assert world.seen().tags == {"nano:latest"}
+    assert world.seen().tags == {"nano:latest", "twice:latest"}
     await world.check()
     await world.close()
 

@@ -85,5 +85,6 @@ def file_error(path: Path, error: OSError) -> IrekoError:
         error.errno = errno.EEXIST  # on Windows it is another number
     kind, text = _MEANINGS.get(error.errno or 0, (Unavailable, ""))
     if text:
-        return kind(f'{text} "{path}"')
+        hint = "free some room there, or choose another place" if kind is NoSpace else ""
+        return kind(f'{text} "{path}"', hint=hint)
     return kind(f'the file "{path}" can\'t be used: {error.strerror or os.strerror(error.errno or errno.EIO)}')
