@@ -101,8 +101,13 @@ class DiskFile:
         """The bytes at an offset, fewer only where the file ends."""
         if length > _SMALL:  # a length may be a claim of the file's
             length = max(0, min(length, self.length() - offset))
-        buffer = bytearray(length)
-        return bytes(memoryview(buffer)[: self.read_into(offset, buffer)])
+        if offset >= _NOWHERE:
+            return b""
+        data = self._read_bytes(offset, length)
+        if len(data) < length:
+            buffer = bytearray(length)
+            data = bytes(memoryview(buffer)[: self.read_into(offset, buffer)])
+        return data
 
     def read_exactly(self, offset: int, length: int, structure: str) -> bytes:
         """All bytes of a structure. Raises DiskDamaged when the file ends before them."""
@@ -174,6 +179,13 @@ class DiskFile:
 
     if sys.platform != "win32":
 
+        def _read_bytes(self, offset: int, length: int) -> bytes:
+            """Some of the bytes at an offset, mostly all."""
+            try:
+                return os.pread(self._descriptor, length, offset)
+            except OSError as error:
+                raise file_error(self.path, error) from error
+
         def _read_some(self, offset: int, view: memoryview) -> int:
             return os.preadv(self._descriptor, [view], offset)
 
@@ -181,6 +193,10 @@ class DiskFile:
             return os.pwrite(self._descriptor, view, offset)
 
     else:
+
+        def _read_bytes(self, offset: int, length: int) -> bytes:
+            buffer = bytearray(length)
+            return bytes(memoryview(buffer)[: self.read_into(offset, buffer)])
 
         def _read_some(self, offset: int, view: memoryview) -> int:
             with self._seek:

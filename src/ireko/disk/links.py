@@ -31,6 +31,7 @@ class Folders:
         self._given = [os.path.normcase(os.path.abspath(each)) for each in folders]  # noqa: PTH100 - links stay
         self._real = [os.path.normcase(os.path.realpath(each)) for each in folders]
         self.paths = tuple(folders)
+        self._known: dict[str, str] = {}
 
     def allow(self, path: Path) -> bool:
         """Whether a path is inside, as it is written and after all links are followed.
@@ -40,8 +41,17 @@ class Folders:
         written = os.path.normcase(os.path.abspath(path))  # noqa: PTH100 - links stay
         if not any(_inside(written, each) for each in {*self._given, *self._real}):
             return False
-        real = os.path.normcase(os.path.realpath(path))
+        real = os.path.normcase(self._followed(path))
         return any(_inside(real, each) for each in self._real)
+
+    def _followed(self, path: Path) -> str:
+        """A path with all links followed; those of a folder are looked at once, as a chain's layers mostly lie in one."""
+        folder, name = os.path.split(path)
+        if name in {"", ".", ".."} or os.path.islink(path):  # noqa: PTH114 - as a text
+            return os.path.realpath(path)
+        if folder not in self._known:
+            self._known[folder] = os.path.realpath(folder)
+        return os.path.join(self._known[folder], name)  # noqa: PTH118 - as a text
 
 
 def _inside(path: str, folder: str) -> bool:

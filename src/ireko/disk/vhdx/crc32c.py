@@ -12,13 +12,15 @@ from functools import cache, lru_cache
 
 _POLYNOMIAL = 0x82F63B78
 _SHORT = 2048
-_ZEROS = bytes(4096)
+_ZEROS = tuple(bytes(1 << power) for power in range(14, -1, -2))
 
 
-def crc32c(data: bytes | bytearray | memoryview) -> int:
-    """The checksum of some bytes."""
+def crc32c(data: bytes | bytearray | memoryview, *, skip: slice = slice(0)) -> int:
+    """The checksum of some bytes; zeros count in place of those to skip."""
     body = _without_zeros(bytes(data))
     zeros = len(data) - len(body)
+    if cut := body[skip]:
+        body = body[: skip.start] + bytes(len(cut)) + body[skip.start + len(cut) :]
     state = _library()(body) ^ 0xFFFFFFFF if len(body) > _SHORT else _update(0xFFFFFFFF, body)
     return _apply(_zeros_of(zeros), state) ^ 0xFFFFFFFF
 
@@ -57,11 +59,12 @@ def _library() -> Callable[[bytes], int]:
 
 
 def _without_zeros(data: bytes) -> bytes:
-    """The data without its trailing zeros; whole pages of them are compared at once."""
+    """The data without its trailing zeros; many of them are compared at once."""
     end = len(data)
-    while end >= len(_ZEROS) and data.endswith(_ZEROS, 0, end):
-        end -= len(_ZEROS)
-    return data[:end].rstrip(b"\0")
+    for zeros in _ZEROS:
+        while data.endswith(zeros, 0, end):
+            end -= len(zeros)
+    return data[:end]
 
 
 @lru_cache(maxsize=64)

@@ -34,7 +34,7 @@ def unpack_locator(data: bytes) -> dict[str, str]:
     if len(data) < _HEAD.size:
         raise ValueError(f"{len(data)} bytes long, it must be {_HEAD.size} or more")
     kind, _, count = _HEAD.unpack_from(data)
-    if UUID(bytes_le=kind) != LOCATOR_TYPE:
+    if kind != LOCATOR_TYPE.bytes_le:
         raise ValueError(f"of the type {UUID(bytes_le=kind)}, it must be of VHDX's own, {LOCATOR_TYPE}")
     if _HEAD.size + count * _ENTRY.size > len(data):
         raise ValueError(f"with {count} entries, it must be one with as many as its {len(data)} bytes hold")

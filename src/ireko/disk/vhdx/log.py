@@ -92,6 +92,8 @@ class ReplayedFile:
         if offset + length > self.length:
             found = f"cut off after {max(0, self.length - offset)} bytes"
             raise DiskDamaged(self.path, structure, offset=offset, found=found, wanted=f"{length} bytes long")
+        if not self.changed and offset + length <= self._present:
+            return self._file.read_exactly(offset, length, structure)
         buffer = bytearray(length)
         self.read_into(offset, memoryview(buffer))
         return bytes(buffer)

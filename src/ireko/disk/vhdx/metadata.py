@@ -33,17 +33,20 @@ from ireko.disk.vhdx.structures import (
     Region,
 )
 
+# by number, as UUIDs are slow to look up
 _NAMES = {
-    FILE_PARAMETERS: "the file parameters",
-    VIRTUAL_DISK_SIZE: "the virtual disk size",
-    VIRTUAL_DISK_ID: "the virtual disk id",
-    LOGICAL_SECTOR_SIZE: "the logical sector size",
-    PHYSICAL_SECTOR_SIZE: "the physical sector size",
-    PARENT_LOCATOR: "the parent locator",
+    FILE_PARAMETERS.int: "the file parameters",
+    VIRTUAL_DISK_SIZE.int: "the virtual disk size",
+    VIRTUAL_DISK_ID.int: "the virtual disk id",
+    LOGICAL_SECTOR_SIZE.int: "the logical sector size",
+    PHYSICAL_SECTOR_SIZE.int: "the physical sector size",
+    PARENT_LOCATOR.int: "the parent locator",
     # these say nothing about where data is
-    GEOMETRY: "the geometry",
-    LABEL_STORAGE: "the label storage",
+    GEOMETRY.int: "the geometry",
+    LABEL_STORAGE.int: "the label storage",
 }
+_AT_ONCE = 4096
+"""Bytes of the table, and of the items, that are read before it is known how long they are."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,26 @@ class _Reader:
     def __init__(self, file: ReplayedFile, region: Region) -> None:
         self._file = file
         self._region = region
+        self._begin = self._at_once(0)
+        self._items_begin = self._at_once(MetadataTable.LENGTH)
         self.items = self._table()
-        self._system = {each.item_id: each for each in self.items if not each.is_user}
+        self._system = {each.item_id.int: each for each in self.items if not each.is_user}
+
+    def _at_once(self, place: int) -> bytes:
+        offset = self._region.file_offset + place
+        length = min(_AT_ONCE, self._region.length - place, self._file.length - offset)
+        return self._file.read_exactly(offset, max(0, length), "the metadata region")
+
+    def _read(self, place: int, length: int, name: str) -> bytes:
+        """Bytes of the region."""
+        for begin, known in ((MetadataTable.LENGTH, self._items_begin), (0, self._begin)):
+            if begin <= place and place + length <= begin + len(known):
+                return known[place - begin : place - begin + length]
+        return self._file.read_exactly(self._region.file_offset + place, length, name)
 
     def _table(self) -> list[MetadataEntry]:
         offset = self._region.file_offset
-        data = self._file.read_exactly(offset, MetadataTable.HEAD_LENGTH, "the metadata table")
+        data = self._read(0, MetadataTable.HEAD_LENGTH, "the metadata table")
         if not data.startswith(MetadataTable.SIGNATURE):
             wanted = f"signed {MetadataTable.SIGNATURE!r}"
             raise DiskDamaged(
@@ -80,21 +97,22 @@ class _Reader:
             name = "the number of metadata items"
             raise DiskDamaged(self._file.path, name, offset=offset, found=count, wanted="2047 or less")
         length = MetadataTable.HEAD_LENGTH + count * MetadataTable.ENTRY_LENGTH
-        entries = MetadataTable.unpack(self._file.read_exactly(offset, length, "the metadata table"))
-        seen: set[tuple[UUID, bool]] = set()
+        entries = MetadataTable.unpack(self._read(0, length, "the metadata table"))
+        seen: set[tuple[int, bool]] = set()
         for each in entries:
             self._check_entry(each, seen)
-            seen.add((each.item_id, each.is_user))
+            seen.add((each.item_id.int, each.is_user))
         return entries
 
-    def _check_entry(self, entry: MetadataEntry, seen: set[tuple[UUID, bool]]) -> None:
-        known = not entry.is_user and entry.item_id in _NAMES
-        name = _NAMES[entry.item_id] if known else f"the metadata item {entry.item_id}"
-        if entry.item_id == INCOMPLETE_FILE and not entry.is_user:
+    def _check_entry(self, entry: MetadataEntry, seen: set[tuple[int, bool]]) -> None:
+        item_id = entry.item_id.int
+        known = not entry.is_user and item_id in _NAMES
+        name = _NAMES[item_id] if known else f"the metadata item {entry.item_id}"
+        if item_id == INCOMPLETE_FILE.int and not entry.is_user:
             raise DiskDamaged(self._file.path, "the file", found="marked as not finished", wanted="made to the end")
         if not known and entry.is_required:
             raise DiskUnsupported(self._file.path, name, found="required", wanted="one that is known here")
-        if (entry.item_id, entry.is_user) in seen:
+        if (item_id, entry.is_user) in seen:
             raise DiskDamaged(self._file.path, name, found="listed twice", wanted="listed once")
         end = entry.offset + entry.length
         if entry.length and (entry.offset < MetadataTable.LENGTH or end > self._region.length or entry.length > MIB):
@@ -103,23 +121,23 @@ class _Reader:
             raise DiskDamaged(self._file.path, name, found=found, wanted=wanted)
 
     def item(self, item_id: UUID, length: int = 0) -> bytes:
-        name = _NAMES[item_id]
-        entry = self._system.get(item_id)
+        name = _NAMES[item_id.int]
+        entry = self._system.get(item_id.int)
         if entry is None:
             raise DiskDamaged(self._file.path, name, found="missing", wanted="in the metadata table")
         offset = self._region.file_offset + entry.offset
         if length and entry.length != length:
             found = f"{entry.length} bytes long"
             raise DiskDamaged(self._file.path, name, offset=offset, found=found, wanted=f"{length} bytes long")
-        return self._file.read_exactly(offset, entry.length, name)
+        return self._read(entry.offset, entry.length, name)
 
     def number(self, item_id: UUID, length: int) -> int:
         return int.from_bytes(self.item(item_id, length), "little")
 
     def wrong(self, item_id: UUID, found: object, wanted: object) -> DiskDamaged:
-        entry = self._system[item_id]
+        entry = self._system[item_id.int]
         offset = self._region.file_offset + entry.offset
-        return DiskDamaged(self._file.path, _NAMES[item_id], offset=offset, found=found, wanted=wanted)
+        return DiskDamaged(self._file.path, _NAMES[item_id.int], offset=offset, found=found, wanted=wanted)
 
     def locator(self) -> tuple[dict[str, str], ParentReference]:
         data = self.item(PARENT_LOCATOR)

@@ -92,7 +92,7 @@ OFFSET_MASK = ~(MIB - 1)
 
 def checksum_is_right(data: bytes) -> bool:
     """Whether the checksum at byte 4 is that of the data with the field zeroed."""
-    return int.from_bytes(data[_CHECKSUM], "little") == crc32c(data[:4] + bytes(4) + data[8:])
+    return int.from_bytes(data[_CHECKSUM], "little") == crc32c(data, skip=_CHECKSUM)
 
 
 def with_checksum(data: bytes) -> bytes:
