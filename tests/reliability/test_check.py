@@ -354,6 +354,17 @@ async def test_a_daemon_keeps_what_records_speak_of(root: Root) -> None:
     assert root.paths.volume_disk("data").exists()
 
 
+async def test_lists_do_without_a_record_that_is_gone(root: Root) -> None:
+    before = await root.world.engine.system.disk_usage()
+    forget_layer(root)
+    after = await root.world.engine.system.disk_usage()
+    assert [each.image.id for each in after.images] == [each.image.id for each in before.images]
+    assert all(0 <= now.size < then.size for now, then in zip(after.images, before.images, strict=True))
+    assert after.layers_size < before.layers_size
+    assert (await root.world.engine.containers.sizes("box")).own > 0
+    assert root.world.engine.images.size(root.image) > 0
+
+
 async def linked(world: World, folder: Path) -> Path:
     """Somebody else's disk, with an image that is linked to it."""
     disk = folder / "theirs.qcow2"
