@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from ireko.api.hijack import Server
 from ireko.model.container import Status
 from ireko.model.framing import STDERR, STDOUT, FrameDecoder, frame
 
@@ -252,3 +255,34 @@ async def test_much_goes_through_both_ways_at_once(daemon: Daemon, http: Http) -
     assert unframed(received)[STDOUT] == data
     assert (await http("GET", f"/exec/{made.body['Id']}/json")).body["ExitCode"] == 0
     writer.close()
+
+
+async def test_the_last_piece_of_a_body_is_not_held_back(tmp_path: Path) -> None:
+    """The one that comes after a chunk with whose end there was a pause."""
+    large, read, over = 600 << 10, [0], asyncio.Event()
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        while request.content.total_bytes < large:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+        async for piece in request.content.iter_chunked(1 << 16):
+            read[0] += len(piece)
+        over.set()
+        return web.Response()
+
+    server = Server(handler)
+    serving = await asyncio.get_running_loop().create_unix_server(server, path=str(tmp_path / "s"))
+    try:
+        _, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
+        writer.write(b"POST / HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % large)
+        writer.write(bytes(large))
+        while read[0] < large:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        writer.write(b"\r\n5\r\nhello\r\n0\r\n\r\n")
+        async with asyncio.timeout(5):
+            await over.wait()
+        assert read[0] == large + 5
+        writer.close()
+    finally:
+        serving.close()
+        await server.shutdown(1)
+        server.hang_ups.close()

@@ -9,6 +9,9 @@ missing for docker's raw streams:
 * A client that ends its input (CloseWrite) goes on reading; asyncio closes such a connection unless the protocol's
   `eof_received` says otherwise.
 * Input must stop flowing while the guest does not take it.
+
+And one thing is wrong: a pause that comes with the last byte of a chunk is heeded at the next chunk, although reading has gone on
+since. What came of that chunk waits for more to come, which after the last one is for ever.
 """
 
 from __future__ import annotations
@@ -77,7 +80,7 @@ class RawStream:
 class Protocol(RequestHandler):
     """aiohttp's connection, which a route can take over."""
 
-    __slots__ = ("_ended", "_hang_ups", "_raw")
+    __slots__ = ("_ended", "_hang_ups", "_raw", "_requests")
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **settings: Any) -> None:
         super().__init__(server, loop=loop, **settings)
@@ -91,9 +94,16 @@ class Protocol(RequestHandler):
             payload_exception=RequestPayloadError,
             max_msg_queue_size=self._max_msg_queue_size,
         )
+        self._requests = self._parser
         self._hang_ups = server.hang_ups
         self._raw: RawStream | None = None
         self._ended = False
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on, and forget a pause that the parser has not come to yet."""
+        if (body := self._requests._payload_parser) is not None:
+            body._paused = False
+        super().resume_reading(resume_parser)
 
     def data_received(self, data: bytes) -> None:
         """Parse it, unless the connection was taken over."""
