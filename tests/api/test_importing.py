@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +164,31 @@ class TestImport:
         assert f'"{text}"' in error(await bring(http, text, "text"))
         assert untouched(daemon)
 
+    @pytest.mark.parametrize(
+        ("make", "said"),
+        [
+            (Path.mkdir, "is a folder: a disk is a file"),
+            (os.mkfifo, "is no regular file"),
+            (Path.touch, "has 0 bytes"),
+            (lambda path: path.symlink_to(path), "there is no file"),
+        ],
+        ids=["folder", "pipe", "empty", "circle"],
+    )
+    async def test_what_holds_no_disk(
+        self, http: Http, daemon: Daemon, tmp_path: Path, make: Callable[[Path], object], said: str
+    ) -> None:
+        """A named pipe, above all, is not waited for."""
+        make(tmp_path / "disk.raw")
+        assert said in error(await bring(http, tmp_path / "disk.raw", "web"))
+        assert said in error(await bring(http, tmp_path / "disk.raw", "web", Format="vmdk")) or said == "has 0 bytes"
+        assert untouched(daemon)
+
+    async def test_a_name_that_no_file_can_have(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        path = tmp_path / ("x" * 300)
+        assert f'"{path}"' in await refusal(http, "/ireko/images/import", {"Path": str(path)})
+        assert f'"{path}"' in await refusal(http, "/ireko/adopt", {"Machine": str(path)})
+        assert untouched(daemon)
+
     async def test_damage_in_the_middle(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         base = write_disk(tmp_path / "base.vhdx", {0: 1})
         leaf = write_disk(tmp_path / "leaf.vhdx", {64: 2}, parent=base)
@@ -227,6 +254,17 @@ class TestAdopt:
         write_disk(tmp_path / "two.vhdx", {0: 1})
         message = error(await told(http, "/ireko/adopt", {"Machine": str(tmp_path)}))
         assert '"one.vhdx", "two.vhdx"' in message
+        assert untouched(daemon)
+
+    async def test_a_folder_with_links_to_nowhere(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        disk = write_disk(tmp_path / "db.qcow2", {0: 1})
+        (tmp_path / "old.qcow2").symlink_to("gone.qcow2")
+        await told(http, "/ireko/adopt", {"Machine": str(tmp_path), "Name": "db"})
+        assert shown(daemon, "db") == content(disk)
+
+    async def test_a_pipe(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "disk")
+        assert "is no regular file" in error(await told(http, "/ireko/adopt", {"Machine": str(tmp_path / "disk")}))
         assert untouched(daemon)
 
     @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
+import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -16,6 +17,8 @@ from ireko.errors import IrekoError
 from ireko.model.image import MIB, Image, ImageConfig
 from ireko.model.names import Reference, short
 from ireko.model.recipe import Progress
+
+_log = logging.getLogger(__name__)
 
 Line = dict[str, Any]
 Result = TypeVar("Result")
@@ -79,8 +82,9 @@ async def told(
         return await answer.end()
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, IrekoError):
-            await task
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # it has been told, or nobody is there to be told
 
 
 async def make(
@@ -118,5 +122,12 @@ def _last_lines(task: asyncio.Task[Result], last: Callable[[Result], Sequence[Li
     try:
         return last(task.result())
     except IrekoError as error:
-        detail = {"code": http_status(error), "message": error.message}
-        return [{"errorDetail": detail, "error": error.message, **({"hint": error.hint} if error.hint else {})}]
+        return [_error_line(http_status(error), error.message, error.hint)]
+    except Exception:  # noqa: BLE001 - the border: whatever went wrong is logged, and told without its inside
+        reference = secrets.token_hex(4)
+        _log.exception("error %s in what takes its time", reference)
+        return [_error_line(500, f"internal error {reference}", "the daemon's log has the details")]
+
+
+def _error_line(code: int, message: str, hint: str) -> Line:
+    return {"errorDetail": {"code": code, "message": message}, "error": message, **({"hint": hint} if hint else {})}

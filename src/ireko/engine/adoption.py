@@ -14,7 +14,7 @@ from ireko.disk.links import Folders, candidates
 from ireko.disk.operations.rewriting import disks_in
 from ireko.drivers.base import ExistingMachine
 from ireko.engine.context import Context
-from ireko.engine.importing import Importer, Settings, Source
+from ireko.engine.importing import Importer, Settings, Source, is_folder
 from ireko.errors import Ambiguous, Conflict, InvalidInput, NotFound
 from ireko.model.image import Image
 from ireko.model.names import Reference
@@ -69,16 +69,17 @@ class Adopter:
         return Adopted(image, found.warnings)
 
     async def _find(self, machine: str, within: tuple[Path, ...]) -> _Found:
+        path = Path(machine)
+        folder = path.is_absolute() and is_folder(path)
         existing = await self._context.driver.existing(machine)
         if existing is not None:
             return _of_machine(existing, within)
-        path = Path(machine)
-        if not path.is_absolute() or not path.exists():
+        if not path.is_absolute():
             raise NotFound(
                 f'there is no machine "{machine}", and no file or folder of this name',
                 hint="name a folder with its disks, or the machine as the hypervisor does",
             )
-        if path.is_dir():
+        if folder:
             leaf = await asyncio.to_thread(_leaf, path)
             return _Found(path.name, Source(leaf, within=(path, *within)), Settings())
         return _Found(path.stem, Source(path, within=within), Settings())
@@ -106,7 +107,7 @@ def _leaf(folder: Path) -> Path:
                 disks.append(path.resolve())
                 if layer.info.parent is not None:
                     parents.update(_parent(candidates(path, layer.info.parent, allowed), allowed))
-        except DiskError:
+        except (DiskError, NotFound):  # one that has gone, or a link to nowhere
             continue
     return _only([path for path in disks if path not in parents], folder)
 

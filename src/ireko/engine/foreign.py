@@ -7,6 +7,7 @@ import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from ireko.disk.files import DiskFile
 from ireko.engine.context import Context
 from ireko.errors import ProgramFailed, Unsupported
 from ireko.host import process
@@ -55,8 +56,8 @@ async def _convert(path: Path, found: str, target: Path) -> Path:
 
 
 def _recognise(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(_VDI_OFFSET + len(_VDI))
+    with DiskFile(path) as file:
+        head = file.read(0, _VDI_OFFSET + len(_VDI))
     if head.startswith((_SPARSE_VMDK, _TEXT_VMDK)):
         return "vmdk"
     return "vdi" if head[_VDI_OFFSET:] == _VDI else ""
@@ -64,12 +65,11 @@ def _recognise(path: Path) -> str:
 
 def _refuse_other_files(path: Path) -> None:
     """A VMDK may be no more than a text that names other files, any of this machine's: only what holds all itself is read."""
-    with path.open("rb") as file:
-        head = file.read(_SECTOR)
+    with DiskFile(path) as file:
+        head = file.read(0, _SECTOR)
         if head.startswith(_SPARSE_VMDK) and len(head) == _SECTOR and _VMDK_CAPACITY.unpack_from(head)[0]:
             place, length = _DESCRIPTOR.unpack_from(head)
-            file.seek(place * _SECTOR)
-            text = file.read(min(length * _SECTOR, _LARGEST_DESCRIPTOR)).decode("utf-8", "replace")
+            text = file.read(place * _SECTOR, min(length * _SECTOR, _LARGEST_DESCRIPTOR)).decode("utf-8", "replace")
             if "parentCID=ffffffff" in text or "parentCID" not in text:
                 return
             raise Unsupported(

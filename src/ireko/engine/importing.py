@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from ireko.disk.base import Allocation, LayerInfo, NewLayer, ParentReference, Pa
 from ireko.disk.base import Layer as OpenLayer
 from ireko.disk.base import Progress as Steps
 from ireko.disk.chain import Chain, open_chain
+from ireko.disk.errors import told
 from ireko.disk.formats import create_layer, open_layer
 from ireko.disk.reference import reference_to
 from ireko.disk.seals import intact_seal
@@ -91,20 +93,45 @@ def _check(source: Source, settings: Settings) -> None:
         raise InvalidInput(f'the generation is "{settings.generation}": it is 1 (a BIOS) or 2 (UEFI)')
     if not source.path.is_absolute():
         raise InvalidInput(f'the path "{source.path}" must be absolute')
-    if not source.path.exists():
-        raise NotFound(f'there is no file "{source.path}"')
+    if is_folder(source.path):
+        hint = f"ireko adopt {shlex.quote(str(source.path))}"
+        raise InvalidInput(f'"{source.path}" is a folder: a disk is a file', hint=hint)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder rather than a file that may be a disk.
+
+    Raises NotFound, Denied, and InvalidInput for what is neither: a named pipe would be waited for without end.
+    """
+    with told(path):
+        if not path.exists():
+            raise NotFound(f'there is no file "{path}"')
+        if path.is_dir():
+            return True
+        if not path.is_file() and not path.is_block_device():
+            raise InvalidInput(f'"{path}" is no regular file and no block device, so it is no disk')
+    return False
 
 
 def _open(source: Source) -> Chain:
     refuse_use(source.path)
     chain = open_chain(source.path, within=(source.path.parent, *source.within), format_name=source.format)
-    if chain.leaf.info.sector_size != _GUEST_SECTOR:
-        size = chain.leaf.info.sector_size
+    try:
+        _check_usable(chain.leaf.info)
+    except BaseException:
         chain.close()
-        raise Unsupported(
-            f'the disk "{source.path}" has sectors of {size} bytes: machines with other than {_GUEST_SECTOR} can\'t be made yet'
-        )
+        raise
     return chain
+
+
+def _check_usable(leaf: LayerInfo) -> None:
+    if not leaf.size:
+        raise InvalidInput(f'the disk "{leaf.path}" has 0 bytes: there is nothing on it')
+    if leaf.sector_size != _GUEST_SECTOR:
+        raise Unsupported(
+            f'the disk "{leaf.path}" has sectors of {leaf.sector_size} bytes: '
+            f"machines with other than {_GUEST_SECTOR} can't be made yet"
+        )
 
 
 class _Import:

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ireko.disk.errors import told
 from ireko.disk.files import DiskFile
 from ireko.engine.archives import manifest
 from ireko.engine.archives.manifest import Manifest, StoredFile
 from ireko.engine.archives.tarring import BLOCK
+from ireko.engine.archives.unpacking import MARK_LENGTH, Unpacker, is_compressed, unpacker
 from ireko.engine.archives.untarring import Sink, Untar
 from ireko.errors import Damaged, InvalidInput, Unsupported
 
@@ -24,8 +26,6 @@ _ZEROS = bytes(64 << 10)
 _DOCKER = ("blobs", "oci-layout", "index.json", "manifest.json", "repositories", "version")
 """What the archives of container images begin with, besides what is named by a digest."""
 _HEX = re.compile(r"[0-9a-f]{64}")
-_COMPRESSED = {b"\x1f\x8b", b"\x28\xb5", b"\xfd7", b"BZ"}
-"""What gzip, zstd, xz and bzip2 begin with."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,17 @@ class Received:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether there is a tar archive: one of ours, or one of which the receiver says why it is not. Raises Denied."""
-    if not path.is_absolute() or not path.is_file():
-        return False
+    """Whether there is a tar archive, or what may be a compressed one: ours, or one of which the receiver says why it is not.
+
+    Raises Denied.
+    """
+    with told(path):
+        if not path.is_absolute() or not path.is_file():
+            return False
     with DiskFile(path) as file:
         block = file.read(0, BLOCK)
+    if is_compressed(block):
+        return True
     try:
         return bool(tarfile.TarInfo.frombuf(block, "utf-8", "replace").name)
     except tarfile.HeaderError:
@@ -57,16 +63,20 @@ class Receiver:
         self._files: dict[str, StoredFile] = {}
         self._texts: dict[str, bytes] = {}
         self._untar = Untar(self._open)
-        self._begun = False
+        self._unpacker: Unpacker | None = None
+        self._begin = bytearray()
         self._half: _File | None = None
 
     def feed(self, data: bytes) -> None:
         """The next bytes."""
-        if not self._begun and data[:2] in _COMPRESSED:
-            raise Unsupported("the archive is compressed", hint="decompress it first: gunzip, zstd -d, xz -d")
-        self._begun = self._begun or bool(data)
+        if self._unpacker is None:
+            self._begin += data
+            if len(self._begin) < MARK_LENGTH:
+                return
+            data = bytes(self._begin)
+            self._unpacker = unpacker(data, self._untar.feed)
         try:
-            self._untar.feed(data)
+            self._unpacker.feed(data)
         except Damaged as error:
             if self._texts:
                 raise
