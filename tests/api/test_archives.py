@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import io
 import json
@@ -16,6 +17,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import zstandard
 
 from ireko.api.server import ApiServer
 from ireko.disk.base import Progress
@@ -221,6 +223,19 @@ class TestTree:
         assert len(stored(far)["layers"]) == 3
         assert len(stored(far)["images"]) == 3
 
+    @pytest.mark.usefixtures("stack")
+    async def test_it_may_be_compressed(self, http: Http, far: Daemon, far_http: Http, tmp_path: Path) -> None:
+        archive = await save(http, "web:2", format="vhdx")
+        packed = zstandard.ZstdCompressor().compress(archive)
+        assert said(await load(far_http, packed)) == ["Loaded image: web:2"]
+        (tmp_path / "web.tar.gz").write_bytes(gzip.compress(archive, 1))
+        body = {"Path": str(tmp_path / "web.tar.gz"), "Name": "again"}
+        assert said(await lines(far_http, "/ireko/images/import", body)) == ["Loaded image: again:latest"]
+        there = stored(far)
+        for cut in (4, len(packed) // 2, len(packed) - 100):
+            assert "cut off" in error(await load(far_http, packed[:cut]))
+        assert stored(far) == there
+
     async def test_by_id_it_has_no_name(self, http: Http, far: Daemon, far_http: Http, stack: Image) -> None:
         told = await load(far_http, await save(http, stack.id))
         assert said(told) == [f"Loaded image ID: {stack.id}"]
@@ -421,7 +436,9 @@ class TestRefusals:
         for files in (docker, old):
             assert "archive of container images" in error(await load(far_http, packed(files)))
         assert 'it begins with "motd"' in error(await load(far_http, packed({"motd": b"hello"})))
-        assert "is compressed" in error(await load(far_http, b"\x1f\x8b" + bytes(100)))
+        assert "compressed with xz" in error(await load(far_http, b"\xfd7zXZ" + bytes(100)))
+        for begin in (b"\x1f\x8b", b"\x28\xb5\x2f\xfd"):
+            assert "compression is damaged" in error(await load(far_http, begin + bytes(range(100))))
         assert "no archive of images" in error(await load(far_http, random.Random(1).randbytes(4096)))
         newer = packed({"ireko.json": b'{"kind": "ireko-images", "version": 2}'})
         assert "of version 2" in error(await load(far_http, newer))

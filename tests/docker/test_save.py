@@ -42,6 +42,12 @@ def test_through_a_pipe(docker: Docker, image: str) -> None:
     assert docker.out("image", "inspect", "-f", "{{.Id}}", "saved:2").strip() == image
 
 
+def test_compressed(docker: Docker, image: str, tmp_path: Path) -> None:
+    docker.out("save", "-o", str(tmp_path / "saved.tar"), image)
+    subprocess.run(["gzip", tmp_path / "saved.tar"], check=True)
+    assert docker.out("load", "-q", "-i", str(tmp_path / "saved.tar.gz")) == f"Loaded image ID: {image}\n"
+
+
 def test_what_is_no_archive(docker: Docker, tmp_path: Path) -> None:
     (tmp_path / "text.tar").write_text("hello\n" * 1000)
     assert "no archive of images" in docker.refused("load", "-i", str(tmp_path / "text.tar"))

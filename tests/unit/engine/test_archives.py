@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from tests.disks import content, write_disk
 
 from ireko.disk.base import Progress
@@ -19,6 +21,7 @@ from ireko.disk.formats import open_layer
 from ireko.disk.qcow2.renamed import renamed_head
 from ireko.engine.archives.receiving import Receiver, is_archive
 from ireko.engine.archives.tarring import END, head, padding
+from ireko.engine.archives.unpacking import unpacker
 from ireko.engine.archives.untarring import Untar
 from ireko.engine.archives.writing import gathered
 from ireko.errors import Damaged, IrekoError
@@ -260,6 +263,21 @@ class TestRenamedHead:
         child = write_disk(tmp_path / "child.qcow2", {64: 2}, parent=base)
         with DiskFile(child) as file:
             assert renamed_head(file, "another.qcow2") is None
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd", "plain"])
+def test_what_is_compressed_comes_in_pieces(name: str) -> None:
+    """However much a piece stands for, and with several streams one after another."""
+    data = random.Random(4).randbytes(100_000) + bytes(40 << 20) + b"end"
+    pack = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress, "plain": bytes}[name]
+    packed = pack(data[:1000]) + pack(data[1000:])
+    for step in (997, 1 << 16):
+        found: list[bytes] = []
+        stream = unpacker(packed[:6], found.append)
+        for place in range(0, len(packed), step):
+            stream.feed(packed[place : place + step])
+        assert b"".join(found) == data
+        assert max(map(len, found)) <= 1 << 20
 
 
 def test_small_pieces_are_gathered() -> None:
