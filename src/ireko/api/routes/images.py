@@ -60,7 +60,7 @@ async def create(call: Call) -> web.StreamResponse:
         raise (
             InvalidInput("no image was named")
             if not call.query.text("fromSrc")
-            else Unsupported("images can't be imported from archives yet")
+            else Unsupported("images can't be made of archives of files yet", hint="ireko image import takes disks")
         )
     reference = Reference.parse(f"{name}:{version}" if version else name)
     recipe = call.engine.images.recipe_for(reference)
