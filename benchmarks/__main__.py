@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterator, Sequence
 
 from benchmarks import report
-from benchmarks.daemon import daemon
-from benchmarks.figure import Figure, Measured, measure
+from benchmarks.daemon import Daemon, daemon
+from benchmarks.figure import Figure, Measured, Unmeasurable, measure
 from benchmarks.figures import FIGURES
 
 
@@ -38,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="benchmarks/run", description="Measure ireko beside its peers.", epilog=report.listing(FIGURES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("names", nargs="*", metavar="NAME", help="the figures to measure; all of them by default")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="figures, or what their names begin with (disk); all by default"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, with every value")
     parser.add_argument("--list", action="store_true", help="list the figures and measure nothing")
     parser.add_argument(
@@ -57,23 +61,38 @@ def _warn_when_busy() -> None:
 
 
 def _chosen(names: Sequence[str], *, guests: bool) -> list[Figure]:
-    """The figures by name. Exits when there is none of a name, or it can't be measured without guests."""
-    known = {figure.name: figure for figure in FIGURES}
-    if unknown := [name for name in names if name not in known]:
-        sys.exit(f'error: there is no figure "{unknown[0]}"\nhint: one of {", ".join(known)}')
-    chosen = [known[name] for name in names] or [figure for figure in FIGURES if guests or not figure.guests]
+    """The figures by name, or by a name's beginning. Exits when there is none, or it can't be measured without guests."""
+    chosen = [figure for name in names for figure in _named(name)]
+    chosen = chosen or [figure for figure in FIGURES if guests or not figure.guests]
     for figure in chosen:
         if figure.guests and not guests:
             sys.exit(f'error: "{figure.name}" means nothing without real guests\nhint: --driver qemu')
     return chosen
 
 
+def _named(name: str) -> list[Figure]:
+    found = [figure for figure in FIGURES if figure.name == name]
+    found = found or [figure for figure in FIGURES if figure.name.startswith(f"{name}-")]
+    if not found:
+        known = ", ".join(figure.name for figure in FIGURES)
+        sys.exit(f'error: there is no figure "{name}"\nhint: one of {known}')
+    return found
+
+
 def _measured(figures: Sequence[Figure], driver: str) -> Iterator[Measured]:
-    """Each figure in turn, all of them on one daemon."""
-    with daemon(driver) as made:
+    """Each figure in turn, all of them on one daemon, which is started when it is first needed."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def started() -> Daemon:
+            return stack.enter_context(daemon(driver))
+
         for figure in figures:
             print(f"== {figure.name}: {figure.about}", file=sys.stderr, flush=True)
-            yield measure(figure, made)
+            try:
+                yield measure(figure, started)
+            except Unmeasurable as reason:
+                print(f"not measured: {reason}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

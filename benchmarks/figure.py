@@ -76,9 +76,13 @@ class Sides:
     notes: Callable[[], list[str]] = list
 
 
+class Unmeasurable(Exception):
+    """This machine lacks what a figure needs; the text says what."""
+
+
 @dataclass(frozen=True)
 class Figure:
-    """One promise. `ready` prepares what is measured on a daemon, and cleans up after itself.
+    """One promise. `ready` prepares what is measured on a daemon, `alone` what needs none; both clean up after themselves.
 
     `guests` tells whether it means anything without real guests. The first `warm_up` values of each side are thrown away.
     """
@@ -87,10 +91,18 @@ class Figure:
     about: str
     unit: str
     goal: Goal
-    ready: Callable[[Daemon], AbstractContextManager[Sides]]
     guests: bool
     repetitions: int
     warm_up: int = 1
+    ready: Callable[[Daemon], AbstractContextManager[Sides]] | None = None
+    alone: Callable[[], AbstractContextManager[Sides]] | None = None
+
+    def begin(self, daemon: Callable[[], Daemon]) -> AbstractContextManager[Sides]:
+        """Get ready; a daemon is asked for only when it is needed. Raises Unmeasurable."""
+        if self.alone:
+            return self.alone()
+        assert self.ready, f"{self.name} has nothing to measure"
+        return self.ready(daemon())
 
 
 @dataclass(frozen=True)
@@ -135,9 +147,9 @@ def median(values: list[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def measure(figure: Figure, daemon: Daemon) -> Measured:
-    """Get ready, then measure both sides in turn."""
-    with figure.ready(daemon) as sides:
+def measure(figure: Figure, daemon: Callable[[], Daemon]) -> Measured:
+    """Get ready, then measure both sides in turn. Raises Unmeasurable."""
+    with figure.begin(daemon) as sides:
         values = list(_rounds(sides, figure.warm_up + figure.repetitions))[figure.warm_up :]
         ours = [one for one, _ in values]
         peer = [other for _, other in values if other is not None]
