@@ -169,7 +169,7 @@ class TestPull:
         [
             ({"fromImage": "nobody"}, 404, "no recipe makes nobody:latest"),
             ({"fromImage": "UPPER"}, 400, "invalid reference format"),
-            ({"fromSrc": "-"}, 501, "images can't be imported"),
+            ({"fromSrc": "-"}, 501, "images can't be made of archives"),
             ({}, 400, "no image was named"),
         ],
     )
