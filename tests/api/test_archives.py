@@ -262,6 +262,19 @@ class TestTree:
         assert len(stored(far)["layers"]) == 3
         assert far.engine.images.get("web:2").layers[:2] == far.engine.images.get("web:1").layers
 
+    async def test_a_layer_that_is_damaged_here_is_not_shared(self, http: Http, daemon: Daemon, stack: Image) -> None:
+        archive = await save(http, "web:2")
+        path = daemon.engine.system.root() / "layers" / stack.layers[1] / "disk.qcow2"
+        path.chmod(0o600)
+        path.write_bytes(b"gone")
+        path.chmod(0o400)
+        assert said(await load(http, archive, tag="whole")) == ["Loaded image: whole:latest"]
+        whole = daemon.engine.images.get("whole")
+        assert whole.layers[0] == stack.layers[0]
+        assert not {*whole.layers[1:]} & {*stack.layers}
+        ref = await http.run("cat", "/kept", image="whole")
+        assert await http.output(ref) == "new\n"
+
     @pytest.mark.usefixtures("stack")
     async def test_it_comes_from_a_file_under_another_name(
         self, http: Http, far: Daemon, far_http: Http, tmp_path: Path

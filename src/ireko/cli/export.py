@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -46,9 +44,8 @@ def export(session: Session, *, written: str, tree: bool, force: bool, quiet: bo
         return
     path = str(Path(dest).absolute())
     lines = session.client.images.export(image, path, format_name=written, tree=tree, force=force)
-    warnings: list[str] = []
-    Progress(session.err).show(_kept(lines, warnings, quiet=quiet))
-    for warning in warnings:
+    outcome = Progress(session.err).outcome(lines, quiet=quiet)
+    for warning in outcome.get("Warnings", []):
         session.note(f"WARNING: {warning}")
 
 
@@ -62,10 +59,3 @@ def _stream(session: Session, image: str, written: str, *, tree: bool) -> None:
     for piece in session.client.images.archive(image, format_name=written):
         session.binary_out.write(piece)
     session.binary_out.flush()
-
-
-def _kept(lines: Iterable[dict[str, Any]], warnings: list[str], *, quiet: bool) -> Iterable[dict[str, Any]]:
-    for line in lines:
-        warnings += (line.get("aux") or {}).get("Warnings", [])
-        if not quiet or "status" not in line:
-            yield line
