@@ -49,19 +49,26 @@ def read_header(file: DiskFile, number: int) -> Header:
     return Header.unpack(data)
 
 
+def _claim(file: DiskFile, number: int) -> int:
+    """The sequence number that a header says it has, valid or not."""
+    return Header.claimed_sequence_number(file.read(HEADER_OFFSETS[number], Header.CLAIM_LENGTH))
+
+
 def current_header(file: DiskFile) -> Header:
     """The header that counts: valid, and with the greater sequence number. Raises DiskDamaged, DiskUnsupported."""
     valid: list[Header] = []
-    wrong: list[DiskError] = []
-    for number in range(len(HEADER_OFFSETS)):
+    wrong: dict[int, DiskError] = {}
+    for number in sorted(range(len(HEADER_OFFSETS)), key=lambda each: _claim(file, each), reverse=True):
+        if valid and _claim(file, number) < valid[0].sequence_number:
+            break  # whether it is valid makes no difference
         try:
             valid.append(read_header(file, number))
         except DiskDamaged as error:
-            wrong.append(error)
+            wrong[number] = error
     if not valid:
         raise wrong[0]
-    current = max(valid, key=lambda each: each.sequence_number)
-    if len(valid) > 1 and valid[0] != valid[1] and valid[0].sequence_number == valid[1].sequence_number:
+    current = valid[0]
+    if len(valid) > 1 and valid[0] != valid[1]:
         found = f"two, different, with the sequence number {current.sequence_number}"
         raise DiskDamaged(file.path, "the current header", found=found, wanted="the one with the greater number")
     if current.version != VERSION:

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 from ireko.disk.vhdx.crc32c import crc32c
@@ -114,6 +115,7 @@ class Header:
     log_offset: int
 
     SIGNATURE = b"head"
+    CLAIM_LENGTH = 16
 
     def pack(self) -> bytes:
         """The header's 4 KiB, with its checksum."""
@@ -121,6 +123,11 @@ class Header:
         rest = (self.log_version, self.version, self.log_length, self.log_offset)
         fields = _HEADER.pack(self.SIGNATURE, 0, self.sequence_number, *guids, *rest)
         return with_checksum(fields.ljust(HEADER_LENGTH, b"\0"))
+
+    @staticmethod
+    def claimed_sequence_number(data: bytes) -> int:
+        """The sequence number in a header's first bytes, which need not be a header's."""
+        return int.from_bytes(data[8:16], "little")
 
     @classmethod
     def unpack(cls, data: bytes) -> Header:
@@ -173,8 +180,7 @@ class RegionTable:
         ]
 
 
-@dataclass(frozen=True)
-class MetadataEntry:
+class MetadataEntry(NamedTuple):
     """2.6.1.2; `offset` is relative to the metadata region."""
 
     item_id: UUID
