@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,12 @@ def untouched(daemon: Daemon) -> bool:
     root = daemon.engine.system.root()
     known = {layer for each in daemon.engine.images.all() for layer in each.layers}
     return not list((root / "tmp").iterdir()) and {entry.name for entry in (root / "layers").iterdir()} == known
+
+
+def boot_sector() -> bytes:
+    """The first sector of a disk that a BIOS starts: an active partition, and code."""
+    entry = bytes([0x80, 0, 2, 0, 0x83, 0, 2, 0]) + struct.pack("<II", 1, 64)
+    return b"\xeb\xfe".ljust(446, b"\x90") + entry.ljust(64, b"\0") + b"\x55\xaa"
 
 
 class TestImport:
@@ -189,6 +196,26 @@ class TestImport:
         assert f'"{path}"' in await refusal(http, "/ireko/adopt", {"Machine": str(path)})
         assert untouched(daemon)
 
+    async def test_what_no_firmware_can_start(self, http: Http, tmp_path: Path) -> None:
+        lines = await bring(http, write_disk(tmp_path / "data.vhdx", {1024: 1}), "data")
+        (warning,) = lines[-1]["aux"]["Warnings"]
+        assert warning.startswith("neither a BIOS nor UEFI finds anything to start on the disk")
+        assert (await bring(http, tmp_path / "data.vhdx", "nano:2", Like="nano"))[-1]["aux"]["Warnings"] == []
+
+    async def test_the_firmware_that_can_is_named(self, http: Http, tmp_path: Path) -> None:
+        disk = tmp_path / "disk.raw"
+        disk.write_bytes(boot_sector() + bytes(1 << 20))
+        assert (await bring(http, disk, "old"))[-1]["aux"]["Warnings"] == []
+        (warning,) = (await bring(http, disk, "old", Generation=2))[-1]["aux"]["Warnings"]
+        assert warning.endswith("--generation 1")
+
+    @qemu_img
+    async def test_snapshots_inside_are_told_of(self, http: Http, tmp_path: Path) -> None:
+        disk = tmp_path / "disk.qcow2"
+        await process.run("qemu-img", "create", "-f", "qcow2", disk, "16M")
+        await process.run("qemu-img", "snapshot", "-c", "before", disk)
+        assert f'inside "{disk}"' in (await bring(http, disk, "web"))[-1]["aux"]["Warnings"][0]
+
     async def test_damage_in_the_middle(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         base = write_disk(tmp_path / "base.vhdx", {0: 1})
         leaf = write_disk(tmp_path / "leaf.vhdx", {64: 2}, parent=base)
@@ -239,8 +266,7 @@ class TestAdopt:
         folder.mkdir(parents=True)
         base = write_disk(folder / "web.vhdx", {0: 1})
         leaf = write_disk(folder / "web_3F2504E0.avhdx", {64: 2}, parent=base)
-        lines = await told(http, "/ireko/adopt", {"Machine": str(folder.parent)})
-        assert lines[-1]["aux"]["Warnings"] == []
+        await told(http, "/ireko/adopt", {"Machine": str(folder.parent)})
         assert len(layers(daemon, "web-server")) == 2
         assert shown(daemon, "web-server") == content(leaf)
 
@@ -259,6 +285,12 @@ class TestAdopt:
     async def test_a_folder_with_links_to_nowhere(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         disk = write_disk(tmp_path / "db.qcow2", {0: 1})
         (tmp_path / "old.qcow2").symlink_to("gone.qcow2")
+        await told(http, "/ireko/adopt", {"Machine": str(tmp_path), "Name": "db"})
+        assert shown(daemon, "db") == content(disk)
+
+    async def test_a_disk_with_two_names(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        disk = write_disk(tmp_path / "db.qcow2", {0: 1})
+        (tmp_path / "latest.qcow2").symlink_to(disk.name)
         await told(http, "/ireko/adopt", {"Machine": str(tmp_path), "Name": "db"})
         assert shown(daemon, "db") == content(disk)
 

@@ -13,6 +13,7 @@ from ireko.cli.group import verb
 from ireko.cli.progress import Progress
 from ireko.cli.session import Session, pass_session
 from ireko.cli.terminal import is_terminal
+from ireko.cli.text import printable
 from ireko.cli.units import parse_size
 from ireko.errors import InvalidInput
 
@@ -46,8 +47,7 @@ _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print the image's id 
 @click.option("--generation", type=click.Choice(["1", "2"]), help="Boot with a BIOS (1) or UEFI (2).")
 @click.option(
     "--hardware",
-    default="",
-    type=click.Choice(["", "virtual", "common"]),
+    type=click.Choice(["virtual", "common"]),
     help="The hypervisor's own devices, or those that any system has drivers for.",
 )
 @click.option("--cpus", type=float, default=0, help="The processors that a machine gets.")
@@ -64,24 +64,25 @@ _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print the image's id 
 @click.argument("name", required=False, default="", metavar="[NAME]")
 @pass_session
 def import_(
-    session: Session, *, source: str, folders: tuple[str, ...], link: bool, generation: str | None, hardware: str,
+    session: Session, *, source: str, folders: tuple[str, ...], link: bool, generation: str | None, hardware: str | None,
     cpus: float, memory: str, like: str, quiet: bool, file: str, name: str,
 ) -> None:  # fmt: skip
     """Make an image of a disk and its parents, or take those of an archive.
 
     A differencing disk brings its parents along, each as a layer; layers that are here already are shared. What is not said is
-    found by a look at the disk. The daemon reads the file itself; - is an archive from standard input.
+    found by a look at the disk. Without NAME the image of a disk has an id alone. The daemon reads the file itself; - is an
+    archive from standard input.
     """
     options: dict[str, Any] = {
         "Format": source, "Within": _absolute(folders), "Link": link, "Generation": int(generation or 0),
-        "Hardware": hardware, "Cpus": cpus, "Memory": parse_size(memory) if memory else 0, "Like": like,
+        "Hardware": hardware or "", "Cpus": cpus, "Memory": parse_size(memory) if memory else 0, "Like": like,
     }  # fmt: skip
     lines = (
         session.client.images.load(_standard_input(session, options), tag=name)
         if file == "-"
         else session.client.images.import_disk(_absolute([file])[0], name=name, **options)
     )
-    session.line(Progress(session.err).show(_spoken(lines, quiet=quiet)))
+    _tell(session, lines, quiet=quiet)
 
 
 @verb("adopt", example="ireko adopt ./web-server web:1\nireko adopt --link web-server")
@@ -99,13 +100,16 @@ def adopt(session: Session, *, folders: tuple[str, ...], link: bool, quiet: bool
     MACHINE is the name that the hypervisor knows it by, or a folder with its disks, or the file that describes it. Without
     a name the image is called as the machine is.
     """
-    meant = _absolute([machine])[0] if Path(machine).exists() else machine
-    shown = Progress(session.err)
-    warnings: list[str] = []
+    meant = _absolute([machine])[0] if machine and Path(machine).exists() else machine
     lines = session.client.images.adopt(meant, name=name, within=_absolute(folders), link=link)
-    made = shown.show(_kept(_spoken(lines, quiet=quiet), warnings))
+    _tell(session, lines, quiet=quiet)
+
+
+def _tell(session: Session, lines: Iterable[dict[str, Any]], *, quiet: bool) -> None:
+    warnings: list[str] = []
+    made = Progress(session.err).show(_kept(_spoken(lines, quiet=quiet), warnings))
     for warning in warnings:
-        session.note(f"WARNING: {warning}")
+        session.note(printable(f"WARNING: {warning}"))
     session.line(made)
 
 
@@ -129,4 +133,5 @@ def _kept(lines: Iterable[dict[str, Any]], warnings: list[str]) -> Iterable[dict
 
 
 def _absolute(paths: Iterable[str]) -> list[str]:
-    return [str(Path(path).absolute()) for path in paths]
+    """The paths from where we are; "" stays what it is, and is no path."""
+    return [path and str(Path(path).absolute()) for path in paths]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -61,4 +62,4 @@ def _tell_next(session: Session, made: dict[str, Any], register: str) -> None:
         session.note(f'the hypervisor knows it as "{register}"')
     for name in made.get("Files") or []:
         if name.endswith(_STARTS):
-            session.note(printable(f"start it with {Path(made['Path'], name)}"))
+            session.note(printable(f"start it with {shlex.quote(str(Path(made['Path'], name)))}"))

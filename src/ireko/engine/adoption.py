@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ireko.disk.errors import DiskError
@@ -14,21 +14,12 @@ from ireko.disk.links import Folders, candidates
 from ireko.disk.operations.rewriting import disks_in
 from ireko.drivers.base import ExistingMachine
 from ireko.engine.context import Context
-from ireko.engine.importing import Importer, Settings, Source, is_folder
-from ireko.errors import Ambiguous, Conflict, InvalidInput, NotFound
-from ireko.model.image import Image
+from ireko.engine.importing import Imported, Importer, Settings, Source, is_folder
+from ireko.errors import Ambiguous, Conflict, InvalidInput, IrekoError, Kind, NotFound
 from ireko.model.names import Reference
 from ireko.model.recipe import Progress
 
 _NO_REPOSITORY = re.compile(r"[^a-z0-9._-]+")
-
-
-@dataclass(frozen=True)
-class Adopted:
-    """The image, and what of the machine is not in it."""
-
-    image: Image
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -56,22 +47,22 @@ class Adopter:
         link: bool,
         within: tuple[Path, ...] = (),
         progress: Progress,
-    ) -> Adopted:
+    ) -> Imported:
         """By the name that the hypervisor has for it, or the path of its folder, of what describes it, or of its disk.
 
         Without a name the image is called as the machine is. `link` and what is raised are as in Importer.bring; besides
         Conflict when the machine runs, Ambiguous when a folder has disks of several machines.
         """
         found = await self._find(machine, within)
-        image = await self._importer.bring(
+        made = await self._importer.bring(
             found.source, found.settings, reference=reference or _named(found.name), link=link, progress=progress
         )
-        return Adopted(image, found.warnings)
+        return replace(made, warnings=(*found.warnings, *made.warnings))
 
     async def _find(self, machine: str, within: tuple[Path, ...]) -> _Found:
         path = Path(machine)
         folder = path.is_absolute() and is_folder(path)
-        existing = await self._context.driver.existing(machine)
+        existing = await self._existing(machine)
         if existing is not None:
             return _of_machine(existing, within)
         if not path.is_absolute():
@@ -83,6 +74,15 @@ class Adopter:
             leaf = await asyncio.to_thread(_leaf, path)
             return _Found(path.name, Source(leaf, within=(path, *within)), Settings())
         return _Found(path.stem, Source(path, within=within), Settings())
+
+    async def _existing(self, machine: str) -> ExistingMachine | None:
+        """What the hypervisor knows by this name. Where it can't be asked, it is said that nothing else has the name either."""
+        try:
+            return await self._context.driver.existing(machine)
+        except IrekoError as error:
+            if error.kind is Kind.UNAVAILABLE and not Path(machine).is_absolute():
+                error.message = f'there is no file or folder "{machine}", and {error.message}'
+            raise
 
 
 def _of_machine(machine: ExistingMachine, within: tuple[Path, ...]) -> _Found:
@@ -109,7 +109,7 @@ def _leaf(folder: Path) -> Path:
                     parents.update(_parent(candidates(path, layer.info.parent, allowed), allowed))
         except (DiskError, NotFound):  # one that has gone, or a link to nowhere
             continue
-    return _only([path for path in disks if path not in parents], folder)
+    return _only([path for path in dict.fromkeys(disks) if path not in parents], folder)
 
 
 def _parent(places: Iterable[Path], allowed: Folders) -> list[Path]:

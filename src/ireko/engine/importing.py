@@ -59,6 +59,14 @@ class Settings:
     memory: int = 0
 
 
+@dataclass(frozen=True)
+class Imported:
+    """The image, and what its user should know of it, a sentence each."""
+
+    image: Image
+    warnings: tuple[str, ...]
+
+
 class Importer:
     """Makes images of disk files."""
 
@@ -67,7 +75,7 @@ class Importer:
 
     async def bring(
         self, source: Source, settings: Settings, *, reference: Reference | None, link: bool, progress: Progress
-    ) -> Image:
+    ) -> Imported:
         """An image of a disk and its parents. With `link` the files stay where they are, and must stay as they are.
 
         Raises NotFound, InvalidInput, Conflict (a machine writes to the disk), Unsupported, Damaged, NoSpace.
@@ -82,7 +90,8 @@ class Importer:
                 source = Source(path)
             with await asyncio.to_thread(_open, source) as chain:
                 work = _Import(self._context, chain, progress)
-                return await work.link(settings, reference) if link else await work.copy(settings, reference)
+                image = await (work.link(settings, reference) if link else work.copy(settings, reference))
+                return Imported(image, work.warnings(image.config))
 
 
 _COPY = "leave --link out"
@@ -140,7 +149,7 @@ class _Import:
     def __init__(self, context: Context, chain: Chain, progress: Progress) -> None:
         self._context = context
         self._sources = tuple(reversed(chain.layers))
-        self._view = chain.view
+        self._contents = partitions.look(chain.view)
         self._progress = progress
         self._before = [linked.identify(each.info.path) for each in self._sources]
 
@@ -156,6 +165,15 @@ class _Import:
                 fresh.append(await self._layer(step, source, folder, parent, below[1] if below else None))
             self._check_unchanged()
             return self._record([*known, *(layer for layer, _ in fresh)], fresh, settings, reference)
+
+    def warnings(self, config: ImageConfig) -> tuple[str, ...]:
+        """What an image with these settings lacks."""
+        snapshots = (
+            f'the snapshots inside "{each.info.path}" are not part of the image: it shows what the disk holds now'
+            for each in self._sources
+            if "internal snapshots" in each.info.details
+        )
+        return (*snapshots, *_boot_warnings(self._contents, config))
 
     async def link(self, settings: Settings, reference: Reference | None) -> Image:
         """One empty layer that stands on the file itself."""
@@ -245,7 +263,7 @@ class _Import:
             Image(
                 id="",
                 layers=tuple(layer.id for layer in stack),
-                config=_config(self._view, settings),
+                config=_config(self._contents, settings),
                 created=now(),
                 comment=f"imported from {leaf.name}",
                 history=tuple(steps),
@@ -274,8 +292,18 @@ def _new(context: Context, source: OpenLayer, layer_id: str, parent: Layer | Non
         return NewLayer(source.info.size, Allocation.DIFFERENCING, parent=reference, disk_id=found.info.identity.disk)
 
 
-def _config(view: View, settings: Settings) -> ImageConfig:
-    config = settings.like.config if settings.like else _suggested(partitions.look(view))
+def _boot_warnings(contents: partitions.Contents, config: ImageConfig) -> tuple[str, ...]:
+    if config.boot or (contents.bios if config.generation == 1 else contents.uefi):
+        return ()
+    if contents.bios or contents.uefi:
+        named, other, number = ("BIOS", "UEFI", 2) if config.generation == 1 else ("UEFI", "BIOS", 1)
+        return (f"no {named} finds anything to start on the disk, but a {other} does: --generation {number}",)
+    hint = "an image that has the same system, and a kernel of its own, lends it with --like IMAGE"
+    return (f"neither a BIOS nor UEFI finds anything to start on the disk; {hint}",)
+
+
+def _config(contents: partitions.Contents, settings: Settings) -> ImageConfig:
+    config = settings.like.config if settings.like else _suggested(contents)
     return replace(
         config,
         generation=settings.generation or config.generation,

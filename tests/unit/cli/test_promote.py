@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def test_it_is_named_after_the_container(cli, tmp_path: Path, monkeypatch: pytes
     assert (ran.code, ran.out) == (0, f"{tmp_path / 'web'}\n")
     assert body(cli) == {"Path": str(tmp_path / "web"), "Format": "", "Register": "", "Move": False}
     assert ran.err.splitlines()[-1] == f"start it with {tmp_path / 'web' / 'start.sh'}"
+
+
+def test_what_starts_it_can_be_pasted(cli, tmp_path: Path) -> None:
+    place = tmp_path / "a b 'c'"
+    cli.transport.answers[ROUTE] = made(place)
+    ran = cli("promote", "web", str(place))
+    assert shlex.split(ran.err.splitlines()[-1]) == ["start", "it", "with", str(place / "start.sh")]
 
 
 def test_all_that_can_be_asked_for(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,11 @@ import msgspec
 from aiohttp import web
 
 from ireko.api.call import Call
-from ireko.api.progress import Latest, image_lines, told
+from ireko.api.progress import Latest, Line, image_lines, told
 from ireko.api.router import Route
 from ireko.api.routes.archives import loaded_lines
-from ireko.engine.adoption import Adopted
 from ireko.engine.archives.receiving import is_archive
-from ireko.engine.importing import Settings, Source
+from ireko.engine.importing import Imported, Settings, Source
 from ireko.errors import InvalidInput
 from ireko.model.image import Hardware
 from ireko.model.names import Reference
@@ -60,7 +59,7 @@ async def import_(call: Call) -> web.StreamResponse:
         lambda progress: call.engine.importer.bring(
             source, settings, reference=reference, link=body.link, progress=progress
         ),
-        lambda image: image_lines(image, "imported", machine=True),
+        lambda made: _made(made, "imported"),
     )
 
 
@@ -83,17 +82,13 @@ async def adopt(call: Call) -> web.StreamResponse:
         raise InvalidInput("no machine was named")
     reference, within = _reference(body.name), tuple(map(Path, body.within))
 
-    def last(adopted: Adopted) -> list[dict[str, object]]:
-        status, aux = image_lines(adopted.image, "adopted", machine=True)
-        return [status, {"aux": {**aux["aux"], "Warnings": list(adopted.warnings)}}]
-
     return await told(
         call,
         Latest(Path(body.machine).name),
         lambda progress: call.engine.adopter.adopt(
             body.machine, reference=reference, link=body.link, within=within, progress=progress
         ),
-        last,
+        lambda made: _made(made, "adopted"),
     )
 
 
@@ -119,6 +114,11 @@ async def rebase(call: Call, name: str) -> web.StreamResponse:
         lambda progress: call.engine.reshaper.rebase(name, onto, reference=reference, progress=progress),
         lambda image: image_lines(image, "rebased"),
     )
+
+
+def _made(made: Imported, done: str) -> list[Line]:
+    status, aux = image_lines(made.image, done, machine=True)
+    return [status, {"aux": {**aux["aux"], "Warnings": list(made.warnings)}}]
 
 
 def _reference(written: str) -> Reference | None:

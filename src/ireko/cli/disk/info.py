@@ -118,7 +118,9 @@ def _parent(info: LayerInfo) -> Item | None:
 def _block(walk: Walk) -> str:
     """All about one disk, for people."""
     lines = [str(walk.links[0].info.path)]
-    lines += [f" {key + ':':<{_KEY_WIDTH}}{value}" for key, value in _facts(walk.links[0]) if value]
+    facts = [(f"{key}:", value) for key, value in _facts(walk.links[0]) if value]
+    width = max(_KEY_WIDTH, *(len(key) + 1 for key, _ in facts))
+    lines += [f" {key:<{width}}{value}" for key, value in facts]
     lines += [" Chain:", *_chain(walk)]
     return "".join(f"{printable(line)}\n" for line in lines)
 
