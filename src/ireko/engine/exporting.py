@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
+import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,12 @@ from ireko.disk.base import Layer
 from ireko.disk.base import Progress as Steps
 from ireko.disk.errors import file_error, told
 from ireko.disk.files import DiskFile
-from ireko.disk.formats import format_for, format_named, open_layer
+from ireko.disk.formats import Format, format_for, format_named, open_layer
 from ireko.disk.operations.compare import first_difference
 from ireko.disk.operations.flatten import flatten
 from ireko.disk.output import move_into_place
 from ireko.disk.view import View
-from ireko.engine import chains, diskwork, layers, lookup, machines, promotion
+from ireko.engine import chains, diskwork, halfmade, layers, lookup, machines
 from ireko.engine.archives.contents import gather, identified
 from ireko.engine.archives.folder import work_folder
 from ireko.engine.archives.writing import Kernels, Writer, check_format, gathered
@@ -32,12 +32,7 @@ from ireko.engine.context import Context, to_its_end
 from ireko.errors import AlreadyThere, Conflict, Damaged, InvalidInput, NotFound
 from ireko.host import files
 from ireko.model.image import Image
-from ireko.model.names import new_id
 from ireko.model.recipe import Progress
-from ireko.store.database import Operation
-
-KIND = "export"
-_LONGEST_STEM = 64
 
 
 @dataclass(frozen=True)
@@ -64,8 +59,8 @@ class Exporter:
         Raises NotFound, InvalidInput, AlreadyThere, Conflict, Damaged, NoSpace, Denied.
         """
         image = lookup.image(self._context.database, ref)
-        found = format_named(target.format) if target.format else format_for(target.path)
         self._check(target, [image])
+        found = _format(target)
         machines.check_chain(self._context, image.top)
         async with layers.holding(self._context, image.top), self._half_made(target) as half:
             work = _Disk(self._context, image, half, found.name)
@@ -117,13 +112,19 @@ class Exporter:
                 yield Writer(self._context, contents, found, kernels, format_name=format_name, folder=folder)
 
     def _check(self, target: Target, images: Sequence[Image]) -> None:
+        if not target.path.is_absolute():
+            raise InvalidInput(f'the path "{target.path}" must be absolute')
+        with told(target.path):
+            self._check_place(target, images)
+
+    def _check_place(self, target: Target, images: Sequence[Image]) -> None:
         path, root = target.path, self._context.paths.root
-        if not path.is_absolute():
-            raise InvalidInput(f'the path "{path}" must be absolute')
         if not path.parent.is_dir():
             raise NotFound(f'there is no folder "{path.parent}"', hint=f"mkdir -p {path.parent}")
         if path.parent.resolve().is_relative_to(root.resolve()):
             raise InvalidInput(f'"{path}" is inside "{root}", where ireko deletes what it does not know')
+        if path.is_dir():
+            raise InvalidInput(f'"{path}" is a folder', hint=f"name a file in it: {shlex.quote(str(path / 'image'))}")
         if os.path.lexists(path) and not target.force:
             raise AlreadyThere(f'there is a file already: "{path}"', hint="--force replaces it")
         if os.path.lexists(path) and not path.is_file():
@@ -137,16 +138,8 @@ class Exporter:
     @contextlib.asynccontextmanager
     async def _half_made(self, target: Target) -> AsyncIterator[Path]:
         """Where a file is made until it gets its name; afterwards nothing is left there."""
-        stem = target.path.name[:_LONGEST_STEM]
-        folder = target.path.with_name(f".{stem}.{secrets.token_hex(4)}.part")
-        operation = Operation(new_id(), KIND, "", path=str(folder))
-        with self._context.database.change() as change:
-            change.put_operation(operation)
-        try:
-            self._context.files.make_folder(folder)
-            yield folder / target.path.name
-        finally:
-            await to_its_end(promotion.undo(self._context, operation))
+        async with halfmade.beside(self._context, target.path) as operation:
+            yield Path(operation.path, target.path.name)
 
 
 class _Disk:
@@ -189,6 +182,16 @@ class _Disk:
 
     def _open(self) -> Layer:
         return open_layer(self._path, format_name=self._format)
+
+
+def _format(target: Target) -> Format:
+    if target.format:
+        return format_named(target.format)
+    try:
+        return format_for(target.path)
+    except InvalidInput as error:
+        error.hint = "--format vhdx, or qcow2, raw, vhd"
+        raise
 
 
 def _warnings(image: Image, contents: partitions.Contents) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Promote: a container becomes a machine that runs without ireko, in a folder of its own. The folder may be anywhere.
 
-The steps, and how a crash after each is met (`undo`):
+The steps, and how a crash after each is met (`halfmade.undo`):
 
 1. the name that the folder has while it is half-made is noted in the database;
 2. what runs the machine is written there, then its disk, which is read back and compared with the container's; all is synced;
@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
-import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,21 +29,19 @@ from ireko.disk.operations.compare import first_difference
 from ireko.disk.transfer import transfer
 from ireko.disk.view import View
 from ireko.drivers.base import StandaloneSpec
-from ireko.engine import chains, diskwork, layers, machines, standalone
+from ireko.engine import chains, diskwork, halfmade, layers, machines, standalone
 from ireko.engine.containers import Containers
 from ireko.engine.context import Context, to_its_end
 from ireko.engine.removal import Remover
 from ireko.errors import AlreadyThere, Conflict, Damaged, InvalidInput, IrekoError, NotFound, Unavailable
 from ireko.host import files
 from ireko.model.container import Container, Status
-from ireko.model.names import check_machine_name, new_id
+from ireko.model.names import check_machine_name
 from ireko.model.recipe import Progress
 from ireko.store.database import Operation
 
-KIND = "promote"
 _AT_REST = {Status.CREATED, Status.EXITED, Status.DEAD}
 _LONGEST_STEM = 32
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ class Promoter:
             await self._check(container, wish, disk_format)
             async with layers.holding(self._context, container.parent):
                 machine = await self._plan(container, wish, disk_format)
-                async with self._half_made(container, wish) as operation:
+                async with halfmade.beside(self._context, wish.place, container=container.id) as operation:
                     work = _Work(self._context, container, Path(operation.path), machine, progress)
                     names = await work.fill(identity=self._identity(container, wish))
                     await to_its_end(self._complete(operation, container, wish, machine))
@@ -125,20 +121,6 @@ class Promoter:
     def _identity(self, container: Container, wish: Wish) -> str:
         """What the guest's addresses follow from: the container's own only when that goes."""
         return container.id if wish.move else f"{wish.place} {container.id}"
-
-    @contextlib.asynccontextmanager
-    async def _half_made(self, container: Container, wish: Wish) -> AsyncIterator[Operation]:
-        """A folder beside the machine's place, noted; gone again when what is done inside fails before it has got its name."""
-        name = f".{wish.place.name[:_LONGEST_STEM]}.{secrets.token_hex(4)}.part"
-        operation = Operation(new_id(), KIND, container.id, path=str(wish.place.with_name(name)))
-        with self._context.database.change() as change:
-            change.put_operation(operation)
-        try:
-            self._context.files.make_folder(Path(operation.path))
-            yield operation
-        except BaseException:
-            await to_its_end(undo(self._context, operation))
-            raise
 
     async def _complete(self, operation: Operation, container: Container, wish: Wish, machine: StandaloneSpec) -> None:
         context = self._context
@@ -209,19 +191,6 @@ class _Work:
                 f'the disk that was written for "{name}" differs from the container\'s at byte {offset}, so it was deleted',
                 hint="see what the host's log says of the disk below, and promote to another one",
             )
-
-
-async def undo(context: Context, operation: Operation) -> None:
-    """Delete a half-made folder, when it hasn't got its name yet, and forget the operation.
-
-    What can't be deleted stays noted: the next daemon tries again.
-    """
-    try:
-        await asyncio.to_thread(context.files.remove_tree, Path(operation.path))
-    except OSError as error:
-        _log.warning("the half-made machine %s can't be removed: %s", operation.path, error)
-    else:
-        context.finished(operation)
 
 
 def _look(context: Context, container: Container) -> partitions.Contents:

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from ireko.engine import commit, creation, exporting, layers, promotion, removal
+from ireko.engine import commit, creation, halfmade, layers, removal
 from ireko.engine.commit import Committer
 from ireko.engine.containers import RESTART, Containers
 from ireko.engine.context import Context
@@ -38,8 +38,8 @@ async def reconcile(context: Context, runs: Runs, containers: Containers, remove
         if operation.kind == removal.KIND:
             await _end_machine(context, context.paths.container(operation.container))
             await remover.finish(operation)
-        elif operation.kind in {promotion.KIND, exporting.KIND}:
-            await promotion.undo(context, operation)
+        elif operation.kind == halfmade.KIND:
+            await halfmade.undo(context, operation)
         elif operation.kind == exchange.KIND:
             exchange.settle(context, operation)
     committer = Committer(context, runs)

@@ -54,7 +54,7 @@ class Operation:
     """A step-by-step change that a crash can cut off: what reconciling needs to finish or undo it.
 
     `kind` "commit": `layer` is the one in the making. "remove": with `volumes` those without a name go too.
-    "restart": it is to be stopped and started. "promote": `path` is the half-made folder of a machine.
+    "restart": it is to be stopped and started. "half-made": `path` is a folder that is to go.
     "exchange": `layer` gets another file that holds the same, whose identity is `identity`.
     """
 

@@ -1,0 +1,53 @@
+"""What is made outside our root: under another name beside its place, noted first, so that a crash leaves nothing half-made.
+
+The name is noted in the database before the folder is there; what is whole is renamed out of it, or is the folder itself. A
+daemon that starts undoes what is noted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from ireko.engine.context import Context, to_its_end
+from ireko.model.names import new_id
+from ireko.store.database import Operation
+
+KIND = "half-made"
+_LONGEST_STEM = 64
+_log = logging.getLogger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def beside(context: Context, place: Path, *, container: str = "") -> AsyncIterator[Operation]:
+    """A folder beside a place, empty, at the operation's `path`; in the end it is gone, unless it has got another name.
+
+    `container` is whose removal ends the operation too, in one transaction, when it comes to that.
+    """
+    folder = place.with_name(f".{place.name[:_LONGEST_STEM]}.{secrets.token_hex(4)}.part")
+    operation = Operation(new_id(), KIND, container, path=str(folder))
+    with context.database.change() as change:
+        change.put_operation(operation)
+    try:
+        context.files.make_folder(folder)
+        yield operation
+    finally:
+        await to_its_end(undo(context, operation))
+
+
+async def undo(context: Context, operation: Operation) -> None:
+    """Delete the folder, when it is still there under this name, and forget the operation.
+
+    What can't be deleted stays noted: the next daemon tries again.
+    """
+    try:
+        await asyncio.to_thread(context.files.remove_tree, Path(operation.path))
+    except OSError as error:
+        _log.warning("the half-made %s can't be removed: %s", operation.path, error)
+    else:
+        if operation.id in context.database.operations:
+            context.finished(operation)
