@@ -216,6 +216,25 @@ class TestImport:
         await process.run("qemu-img", "snapshot", "-c", "before", disk)
         assert f'inside "{disk}"' in (await bring(http, disk, "web"))[-1]["aux"]["Warnings"][0]
 
+    @pytest.mark.parametrize("begin", [b"QED\0", b"\xfd7zXZ\0", b"LUKS\xba\xbe"])
+    async def test_what_is_known_to_be_something_else(
+        self, http: Http, daemon: Daemon, tmp_path: Path, begin: bytes
+    ) -> None:
+        path = tmp_path / "disk.img"
+        path.write_bytes(begin.ljust(1 << 20, b"\1"))
+        assert "which is not read here" in error(await bring(http, path, "web"))
+        assert untouched(daemon)
+        await bring(http, path, "web", Format="raw")
+
+    @qemu_img
+    async def test_what_qemu_img_says_is_told(self, http: Http, tmp_path: Path) -> None:
+        disk = tmp_path / "disk.vdi"
+        await process.run("qemu-img", "create", "-f", "vdi", disk, "16M")
+        disk.write_bytes(disk.read_bytes()[:100] + b"\xff" * 400)
+        said = error(await bring(http, disk, "web"))
+        assert "qemu-img" in said
+        assert str(disk) in said
+
     async def test_damage_in_the_middle(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         base = write_disk(tmp_path / "base.vhdx", {0: 1})
         leaf = write_disk(tmp_path / "leaf.vhdx", {64: 2}, parent=base)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,13 +22,28 @@ _VMDK_CAPACITY = struct.Struct("<12xQ")
 _DESCRIPTOR = struct.Struct("<28xQQ")
 _SECTOR = 512
 _LARGEST_DESCRIPTOR = 1 << 20
+_CONVERT, _UNPACK = "qemu-img convert -O qcow2 {} disk.qcow2, then import that", "unpack it, then import what was in it"
+_OTHERS = (
+    (b"QED\0", "a QED disk", _CONVERT),
+    (b"QFI\xfb\0\0\0\1", "a disk in qcow's first version", _CONVERT),
+    (b"WithoutFreeSpace", "a Parallels disk", _CONVERT),
+    (b"WithouFreSpacExt", "a Parallels disk", _CONVERT),
+    (b"LUKS\xba\xbe", "an encrypted disk", "decrypt it with qemu-img convert, then import that"),
+    (b"\xfd7zXZ\0", "compressed with xz", _UNPACK),
+    (b"\x1f\x8b", "compressed with gzip", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", _UNPACK),
+    (b"BZh", "compressed with bzip2", _UNPACK),
+    (b"PK\3\4", "a zip archive", _UNPACK),
+)
+"""What a file begins with that is no disk of ours, what it is, and what to do."""
 
 
 @contextlib.asynccontextmanager
 async def readable(context: Context, path: Path, format_name: str, *, progress: Progress) -> AsyncIterator[Path]:
     """The file itself, or for a foreign one a copy in a format of ours, which is gone afterwards.
 
-    Raises Unsupported for files that name others, as those are a stranger's words; ProgramMissing, ProgramFailed, NoSpace.
+    Raises Unsupported for what is known to be something else, and for files that name others, as those are a stranger's words;
+    ProgramMissing, ProgramFailed, NoSpace.
     """
     found = format_name if format_name in FORMATS else "" if format_name else _recognise(path)
     if not found:
@@ -50,7 +66,9 @@ async def _convert(path: Path, found: str, target: Path) -> Path:
         await process.run("qemu-img", "convert", "-f", found, "-O", "qcow2", path.absolute(), target)
     except ProgramFailed as error:
         raise ProgramFailed(
-            f'the {found} disk "{path}" can\'t be read', exit_code=error.exit_code, details=error.details
+            f'the {found} disk "{path}" can\'t be read: {error.message}',
+            exit_code=error.exit_code,
+            details=error.details,
         ) from error
     return target
 
@@ -60,7 +78,12 @@ def _recognise(path: Path) -> str:
         head = file.read(0, _VDI_OFFSET + len(_VDI))
     if head.startswith((_SPARSE_VMDK, _TEXT_VMDK)):
         return "vmdk"
-    return "vdi" if head[_VDI_OFFSET:] == _VDI else ""
+    if head[_VDI_OFFSET:] == _VDI:
+        return "vdi"
+    for magic, noun, remedy in _OTHERS:
+        if head.startswith(magic):
+            raise Unsupported(f'"{path}" is {noun}, which is not read here', hint=remedy.format(shlex.quote(str(path))))
+    return ""
 
 
 def _refuse_other_files(path: Path) -> None:
@@ -77,5 +100,5 @@ def _refuse_other_files(path: Path) -> None:
             )
     raise Unsupported(
         f'the VMDK "{path}" keeps its content in other files',
-        hint=f'qemu-img convert -O qcow2 "{path}" disk.qcow2, then import that',
+        hint=_CONVERT.format(shlex.quote(str(path))),
     )
