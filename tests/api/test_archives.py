@@ -535,7 +535,7 @@ class TestDisk:
         await export(http, "disk:1", path, Force=True)
         assert content(path) == image
         for tree in (False, True):
-            assert "no file that could be replaced" in await refused(
+            assert "is a folder" in await refused(
                 http, "disk:1", Path=str(target), Format="raw" if not tree else "", Force=True, Tree=tree
             )
 
@@ -548,6 +548,8 @@ class TestDisk:
             (str(target / "gone/disk.qcow2"), "there is no folder"),
             (str(root / "layers/disk.qcow2"), "where ireko deletes"),
             (str(target / "disk.img2"), "stands for no disk format"),
+            (str(target), "is a folder"),
+            (str(target / ("x" * 300 + ".raw")), "File name too long"),
         ):
             for force in (False, True):
                 assert words in await refused(http, "disk:1", Path=path, Force=force)
