@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ireko.disk.errors import DiskError
-from ireko.errors import Conflict
+from ireko.errors import Conflict, IrekoError
 from ireko.host import process
 from ireko.model.image import Image
 from tests.disks import SIZE, content, write_disk
@@ -370,6 +370,20 @@ class TestLayers:
         assert "can't stand on a larger one" in error(await told(http, "/ireko/images/small/rebase", onto="big"))
         assert "stands on" in error(await told(http, "/ireko/images/small/rebase", onto="small"))
         assert untouched(daemon)
+
+
+async def test_a_disk_that_goes_while_it_is_read(daemon: Daemon, tmp_path: Path) -> None:
+    from ireko.engine.importing import Settings, Source
+
+    disk = write_disk(tmp_path / "disk.qcow2", {0: 1})
+
+    def remove(step: str, done: int | None, total: int | None) -> None:
+        del step, done, total
+        disk.unlink(missing_ok=True)
+
+    with pytest.raises(IrekoError, match=str(disk)):
+        await daemon.engine.importer.bring(Source(disk), Settings(), reference=None, link=False, progress=remove)
+    assert untouched(daemon)
 
 
 async def test_a_disk_that_changes_while_it_is_read(daemon: Daemon, tmp_path: Path) -> None:

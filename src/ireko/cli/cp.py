@@ -141,6 +141,9 @@ def _guest_end(session: Session, ref: str, path: str) -> End:
     except Refused as error:
         if error.status != 404:
             raise
+        session.client.containers.inspect(
+            ref
+        )  # what answers here has no words: it says so when it is the container that is missing
         return End(written, exists=False, is_dir=False)
     return End(written, exists=True, is_dir=bool(stat["mode"] & _DIR_BIT))
 

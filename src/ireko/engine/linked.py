@@ -23,7 +23,7 @@ def identify(path: Path) -> str:
             digest = hashlib.sha256(file.read(_HEAD))
         status = path.stat()
     except OSError as error:
-        raise Damaged(f'the linked disk "{path}" can\'t be read: {error.strerror or error}') from error
+        raise Damaged(f'the disk "{path}" can\'t be read: {error.strerror or error}') from error
     digest.update(f"|{status.st_size}|{status.st_mtime_ns}".encode())
     return digest.hexdigest()[:_DIGEST_LENGTH]
 

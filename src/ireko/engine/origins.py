@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from ireko.disk.base import Layer as OpenLayer
+from ireko.disk.errors import told
 from ireko.disk.seals import intact_seal
 from ireko.engine.context import Context
 from ireko.model.image import Layer
@@ -18,7 +20,8 @@ def of(source: OpenLayer) -> str:
     info = source.info
     if info.format in _RENEWED and info.identity.content:
         return f"{info.format} {info.identity.content} {info.size}"
-    status = info.path.stat()
+    with told(info.path):
+        status = os.fstat(source.file.descriptor)
     return f"file {status.st_dev}:{status.st_ino} {status.st_size} {status.st_mtime_ns}"
 
 

@@ -257,6 +257,7 @@ def test_into_a_container(
         (["web:/srv", "site/index"], "cannot copy directory"),
         (["nope", "web:/srv"], "no such file or directory"),
         (["site/index", "web:/missing/"], 'no such directory: "/missing/"'),
+        (["site/index", "nobody:/"], "nobody"),
         (["site", "web:/srv/a"], "cannot copy directory"),
         (["-", "web:/srv/a"], "must be a directory"),
     ],
