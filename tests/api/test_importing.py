@@ -372,6 +372,21 @@ class TestLayers:
         assert untouched(daemon)
 
 
+async def test_no_damage_is_taken_along(http: Http, daemon: Daemon, tmp_path: Path) -> None:
+    """What a layer shows that was written to is never made the content of a new one."""
+    base = write_disk(tmp_path / "base.vhdx", {0: 1})
+    await bring(http, write_disk(tmp_path / "leaf.vhdx", {64: 2}, parent=base), "web")
+    await bring(http, write_disk(tmp_path / "other.vhdx", {0: 1, 64: 3}), "other")
+    os.utime(layers(daemon, "web")[0], (1, 1))
+    for path, query in (
+        ("/ireko/images/web/flatten", {}),
+        ("/ireko/images/web/rebase", {"onto": "other"}),
+        ("/ireko/images/other/rebase", {"onto": "web"}),
+    ):
+        assert "was changed after it was sealed" in error(await told(http, path, **query))
+    assert untouched(daemon)
+
+
 async def test_a_disk_that_goes_while_it_is_read(daemon: Daemon, tmp_path: Path) -> None:
     from ireko.engine.importing import Settings, Source
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ireko.disk.base import Progress as Steps
 from ireko.disk.operations.flatten import flatten
 from ireko.disk.operations.merge import write_on_top
-from ireko.engine import chains, diskwork, layers, lookup, storing
+from ireko.engine import chains, diskwork, layers, lookup, machines, storing
 from ireko.engine.context import Context, now
 from ireko.errors import Conflict, InvalidInput
 from ireko.model.image import History, Image, Layer, with_id
@@ -35,6 +35,7 @@ class Reshaper:
         top, form = self._context.database.layers[image.top], self._context.driver.abilities.disk_format
         if len(image.layers) == 1 and not top.linked:
             raise Conflict(f'the image "{ref}" has one layer already')
+        machines.check_chain(self._context, top.id)
         source, within = self._context.paths.layer_disk(top.id), chains.folders(self._context, top.id)
 
         def write(target: Path, _place: Path, steps: Steps) -> None:
@@ -56,6 +57,8 @@ class Reshaper:
         if base.layers == image.layers[: len(base.layers)]:
             raise Conflict(f'the image "{ref}" stands on "{onto}" already')
         self._check_sizes(image, base, ref, onto)
+        for top in (image.top, base.top):
+            machines.check_chain(context, top)
         source, parent = context.paths.layer_disk(image.top), context.paths.layer_disk(base.top)
         within = [*chains.folders(context, image.top), *chains.folders(context, base.top)]
         form = context.driver.abilities.disk_format
