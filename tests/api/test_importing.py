@@ -387,6 +387,19 @@ async def test_no_damage_is_taken_along(http: Http, daemon: Daemon, tmp_path: Pa
     assert untouched(daemon)
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: os.utime(path, (1, 1))], ids=["gone", "changed"])
+async def test_what_was_damaged_is_made_anew(
+    http: Http, daemon: Daemon, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    disk = write_disk(tmp_path / "web.vhdx", {0: 1})
+    await bring(http, disk, "web")
+    damage(layers(daemon, "web")[0])
+    await bring(http, disk, "web")
+    assert shown(daemon, "web") == content(disk)
+    await bring(http, write_disk(tmp_path / "leaf.vhdx", {64: 2}, parent=disk), "leaf")
+    assert image(daemon, "leaf").layers[0] == image(daemon, "web").top
+
+
 async def test_a_disk_that_goes_while_it_is_read(daemon: Daemon, tmp_path: Path) -> None:
     from ireko.engine.importing import Settings, Source
 

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from ireko.disk.base import Layer as OpenLayer
 from ireko.disk.errors import told
 from ireko.disk.seals import intact_seal
+from ireko.engine import machines
 from ireko.engine.context import Context
+from ireko.errors import Damaged
 from ireko.model.image import Layer
 
 _RENEWED = {"vhdx"}
@@ -26,7 +28,10 @@ def of(source: OpenLayer) -> str:
 
 
 def known(context: Context, sources: Sequence[OpenLayer]) -> list[Layer]:
-    """The layers that are here for the lowest of these, lowest first; the rest is to be imported."""
+    """The layers that are here for the lowest of these, lowest first; the rest is to be imported.
+
+    One that is missing or not what it was is not here: so an image that was damaged can be made anew.
+    """
     found: list[Layer] = []
     for source in sources:
         layer = _same(context, source, found[-1].id if found else None)
@@ -41,6 +46,14 @@ def _same(context: Context, source: OpenLayer, parent: str | None) -> Layer | No
     origin = of(source)
     for layer in context.database.layers.values():
         same = layer.origin == origin or (seal is not None and layer.chain_id == seal.chain_id)
-        if same and layer.parent == parent and not layer.linked:
+        if same and layer.parent == parent and not layer.linked and _intact(context, layer):
             return layer
     return None
+
+
+def _intact(context: Context, layer: Layer) -> bool:
+    try:
+        machines.check_sealed(context, layer)
+    except Damaged:
+        return False
+    return True
