@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from ireko.client import Refused
 
 _EVERY = 3.0  # seconds between plain lines about one step
+_FEW = 6  # steps that each get a line of their own
+_BRIEF = 1.0  # seconds below which a step is none of those that come after these
 _WIDTH = 80
 _BAR = 24
 
 
 class Progress:
-    """Shows steps: in place on a terminal, as plain lines every few seconds elsewhere."""
+    """Shows steps: in place on a terminal, as plain lines every few seconds elsewhere.
+
+    Where there are many, only those stay that take a while.
+    """
 
     def __init__(self, out: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._out = out
@@ -27,6 +32,7 @@ class Progress:
         self._live = is_terminal(out)
         self._step = ""
         self._shown = 0
+        self._steps = 0
         self._last = 0.0
 
     def show(self, lines: Iterable[dict[str, Any]]) -> str:
@@ -61,27 +67,32 @@ class Progress:
             return
         step = f"{line['id']}: {status}" if line.get("id") else status
         detail = _detail(line.get("progressDetail") or {})
+        brief = bool(line.get("id")) and self._steps >= _FEW and self._clock() - self._last < _BRIEF
         if self._live:
-            self._replace(step, detail)
+            self._replace(step, detail, brief=brief)
         else:
-            self._append(step, detail)
+            self._append(step, detail, brief=brief)
 
-    def _replace(self, step: str, detail: str) -> None:
+    def _replace(self, step: str, detail: str, *, brief: bool) -> None:
         if step != self._step:
-            self._end_line()
+            if not brief:
+                self._end_line()
+            self._begin(step)
         columns = (size(self._out) or (0, _WIDTH))[1]
         text = ellipsis(f"{step} {detail}".rstrip(), columns - 1)
         self._out.write(f"\r{text}{' ' * (self._shown - len(text))}")
         self._out.flush()
-        self._step, self._shown = step, len(text)
+        self._shown = len(text)
 
-    def _append(self, step: str, detail: str) -> None:
-        now = self._clock()
-        if step == self._step and now - self._last < _EVERY:
+    def _append(self, step: str, detail: str, *, brief: bool) -> None:
+        if brief or (step == self._step and self._clock() - self._last < _EVERY):
             return
         self._out.write(f"{step} {detail}".rstrip() + "\n")
         self._out.flush()
-        self._step, self._last = step, now
+        self._begin(step)
+
+    def _begin(self, step: str) -> None:
+        self._step, self._last, self._steps = step, self._clock(), self._steps + 1
 
     def _end_line(self) -> None:
         if self._live and self._shown:
