@@ -31,6 +31,13 @@ class RawLayer(Layer):
         progress.begin(0)
         return iter(())
 
+    def allocated(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
+        """As promised: all of it is one run."""
+        end = self.info.size if end is None else end
+        self._check_range(start, end)
+        if start < end:
+            yield Extent(start, end - start, ExtentKind.DATA, start)
+
     def _extents(self, start: int, end: int) -> Iterator[Extent]:
         place = start
         for first, last in self.file.data_ranges(start, end):

@@ -18,7 +18,9 @@ def transfer(view: View, writer: LayerWriter, progress: Progress, *, fold: bool 
     """
     progress.begin(view.size)
     mover = Mover(view, writer, progress, fold=fold)
-    for extent in view.extents():
+    # a hole that hides nothing need not be told from what no layer has
+    holes = fold or writer.new.parent is not None
+    for extent in view.extents(holes=holes):
         mover.move(extent)
 
 

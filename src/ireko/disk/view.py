@@ -53,14 +53,17 @@ class View:
         """What shows without the newest layers, in the same size; with none left it is all zeros."""
         return View(self.layers[count:], self.size)
 
-    def extents(self, start: int = 0, end: int | None = None) -> Iterator[ChainExtent]:
-        """What lies between two offsets: without gaps, in order, neighbours joined. No data is read."""
+    def extents(self, start: int = 0, end: int | None = None, *, holes: bool = True) -> Iterator[ChainExtent]:
+        """What lies between two offsets: without gaps, in order, neighbours joined. No data is read.
+
+        Without `holes` those of the files may count as DATA, as in `Layer.allocated`.
+        """
         end = self.size if end is None else end
         if not 0 <= start <= end <= self.size:
             raise ValueError(f"the range {start} to {end} is not inside a disk of {self.size} bytes")
         if len(self.layers) == 1 and end <= self.layers[0].info.size:
-            return self._alone(start, end)
-        return _joined(self._found(start, end))
+            return self._alone(start, end, holes=holes)
+        return _joined(self._found(start, end, holes=holes))
 
     def read_into(self, offset: int, buffer: WritableBuffer) -> None:
         """Fill a buffer from an offset."""
@@ -91,17 +94,17 @@ class View:
         """The content as a binary file."""
         return DiskStream(self)
 
-    def _alone(self, start: int, end: int) -> Iterator[ChainExtent]:
+    def _alone(self, start: int, end: int, *, holes: bool) -> Iterator[ChainExtent]:
         """The extents where there is one layer alone."""
-        for offset, length, kind, file_offset in self.layers[0].extents(start, end):
+        for offset, length, kind, file_offset in _listed(self.layers[0], start, end, holes=holes):
             if kind is ExtentKind.DATA:
                 yield ChainExtent(offset, length, kind, 0, file_offset)
             else:
                 yield ChainExtent(offset, length, ExtentKind.ZERO, NOBODY if kind is ExtentKind.ABSENT else 0)
 
-    def _found(self, start: int, end: int) -> Iterator[_Found]:
+    def _found(self, start: int, end: int, *, holes: bool) -> Iterator[_Found]:
         """The extents, those of zeros not joined yet. A stack, as a chain may have hundreds of layers."""
-        cursors = [_Cursor(layer, end) for layer in self.layers]
+        cursors = [_Cursor(layer, end, holes=holes) for layer in self.layers]
         # what a layer lacks is looked for below it; behind its end it is zeros, whatever there is below
         reach = [layer.info.size for layer in self.layers[:-1]] + [0]
         stack = [(0, iter(cursors[0].between(start, end)) if cursors else _nothing(start, end))]
@@ -112,13 +115,17 @@ class View:
                     yield offset, length, kind, number, file_offset
                 elif kind is ExtentKind.ZERO:
                     yield offset, length, kind, number, None
-                elif offset < reach[number]:
+                elif offset >= reach[number]:
+                    yield offset, length, ExtentKind.ZERO, NOBODY, None
+                else:
                     stack.append((number + 1, iter(cursors[number + 1].between(offset, offset + length))))
                     break
-                else:
-                    yield offset, length, ExtentKind.ZERO, NOBODY, None
             else:
                 stack.pop()
+
+
+def _listed(layer: Layer, start: int, end: int, *, holes: bool) -> Iterator[Extent]:
+    return layer.extents(start, end) if holes else layer.allocated(start, end)
 
 
 _Part = tuple[int, int, ExtentKind, int | None]
@@ -131,8 +138,9 @@ _NEAR = 8
 class _Cursor:
     """The extents of one layer, asked for in ascending ranges: what comes soon is gone to, what is far is looked up anew."""
 
-    def __init__(self, layer: Layer, end: int) -> None:
+    def __init__(self, layer: Layer, end: int, *, holes: bool) -> None:
         self._layer = layer
+        self._holes = holes
         self._end = min(end, layer.info.size)
         self._extents: Iterator[Extent] = iter(())
         self._current: Extent | None = None
@@ -169,7 +177,7 @@ class _Cursor:
             if start < self._current.end:
                 return
             self._current = next(self._extents, None)
-        self._extents = self._layer.extents(start, self._end)
+        self._extents = _listed(self._layer, start, self._end, holes=self._holes)
         self._current = next(self._extents)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from ireko.disk import copying
+from ireko.disk.base import NewLayer
 from ireko.disk.copying import CopyQueue, copy_range
 from ireko.disk.files import DiskFile
+from ireko.disk.formats import create_layer, open_layer
+from ireko.disk.operations import flatten
 from ireko.errors import IrekoError
 
 MIB = 1 << 20
@@ -81,3 +85,19 @@ def test_copies_that_continue_each_other_become_one(tmp_path: Path, monkeypatch:
     assert (tmp_path / "target").read_bytes() == content[: 2 * MIB] + bytes(MIB) + content[2 * MIB : 3 * MIB] + content[
         4 * MIB :
     ]
+
+
+@pytest.mark.parametrize("suffix", ["raw", "qcow2", "vhdx"])
+def test_holes_of_a_raw_disk_stay_holes(tmp_path: Path, suffix: str) -> None:
+    source, target = tmp_path / "source.raw", tmp_path / f"target.{suffix}"
+    with create_layer(source, NewLayer(64 * MIB)) as writer:
+        writer.write_data(5 * MIB, b"x" * 4096)
+        writer.write_data(40 * MIB, b"y" * 4096)
+        writer.finish()
+    flatten(source, target)
+    with open_layer(target) as layer, open_layer(source) as wanted:
+        assert layer.read(0, 64 * MIB) == wanted.read(0, 64 * MIB)
+        assert [each.length for each in wanted.allocated(MIB, 9 * MIB)] == [8 * MIB]
+        assert list(wanted.allocated(MIB, MIB)) == []
+    if sys.platform != "win32":
+        assert target.stat().st_blocks * 512 < 4 * MIB

@@ -66,9 +66,11 @@ class Qcow2Layer(Layer):
     def _extents(self, start: int, end: int) -> Iterator[Extent]:
         size = self._structures.cluster_size
         for piece in self._mapping.pieces(start // size, -(-end // size)):
-            for extent in self._piece(piece):
-                if extent.offset < end and extent.end > start:
-                    yield clip(extent, start, end)
+            extents = self._piece(piece)
+            if start <= piece.first * size and (piece.first + piece.clusters) * size <= end:
+                yield from extents
+            else:
+                yield from (clip(extent, start, end) for extent in extents)
 
     def _piece(self, piece: Piece) -> Iterator[Extent]:
         size = self._structures.cluster_size
@@ -78,17 +80,18 @@ class Qcow2Layer(Layer):
 
     def _clusters(self, piece: Piece) -> Iterator[Extent]:
         size = self._structures.cluster_size
-        for place, count, entry in runs(piece.entries, 0, size, _is_here):
-            offset, length = (piece.first + place) * size, count * size
-            if entry & COMPRESSED:
-                yield Extent(offset, length, ExtentKind.DATA)
+        for place, count, entry in runs(piece.entries, piece.first, size, _is_here):
+            if not entry:
+                yield Extent(place * size, count * size, ExtentKind.ABSENT)
+            elif entry & COMPRESSED:
+                yield Extent(place * size, count * size, ExtentKind.DATA)
             elif entry & ZERO:
-                self._check_zero(piece.first + place)
-                yield Extent(offset, length, ExtentKind.ZERO)
+                self._check_zero(place)
+                yield Extent(place * size, count * size, ExtentKind.ZERO)
             elif entry & OFFSET_MASK:
-                yield Extent(offset, length, ExtentKind.DATA, self._offset(piece.first + place, count, entry))
+                yield Extent(place * size, count * size, ExtentKind.DATA, self._offset(place, count, entry))
             else:
-                yield Extent(offset, length, ExtentKind.ABSENT)
+                yield Extent(place * size, count * size, ExtentKind.ABSENT)
 
     def _subclusters(self, piece: Piece) -> Iterator[Extent]:
         size = self._structures.cluster_size

@@ -124,6 +124,10 @@ class VhdxWriter(LayerWriter):
             self._file.write(file_offset, data[start - offset : start - offset + length])
 
     def _copy_from(self, source: DiskFile, source_offset: int, offset: int, length: int) -> None:
+        within = offset % self._plan.block_size
+        if not self._fixed and within + length <= self._plan.block_size:
+            copy_range(source, source_offset, self._file, self._take(offset, offset + length), length)
+            return
         for file_offset, start, count in self._places(offset, length):
             copy_range(source, source_offset + start - offset, self._file, file_offset, count)
 
