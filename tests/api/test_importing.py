@@ -262,6 +262,24 @@ class TestLink:
         assert layer.stat().st_size <= 64 << 10
         assert shown(daemon, "linked", tmp_path) == content(leaf)
 
+    async def test_the_files_are_told(self, http: Http, tmp_path: Path) -> None:
+        base = write_disk(tmp_path / "base.qcow2", {0: 1})
+        leaf = write_disk(tmp_path / "leaf.qcow2", {64: 2}, parent=base)
+        await bring(http, leaf, "linked", Link=True)
+        assert (await http("GET", "/images/linked/json")).body["Linked"] == [str(leaf), str(base)]
+        assert (await http("GET", "/images/nano/json")).body["Linked"] == []
+        assert f"linked to {leaf}" in [node["Status"] for node in (await http("GET", "/ireko/tree")).body]
+
+    async def test_a_file_that_is_gone(self, http: Http, tmp_path: Path) -> None:
+        disk = write_disk(tmp_path / "disk.qcow2", {0: 1})
+        await bring(http, disk, "linked", Link=True, Like="nano")
+        ref = await http.create("true", image="linked")
+        disk.unlink()
+        answered = await http("POST", f"/containers/{ref}/start")
+        assert f'there is no file "{disk}"' in answered.body["message"]
+        # these words tell docker's client that a program was not found in the guest
+        assert "no such file or directory" not in answered.body["message"].lower()
+
     async def test_a_change_is_noticed(self, http: Http, tmp_path: Path) -> None:
         base = write_disk(tmp_path / "base.qcow2", {0: 1})
         leaf = write_disk(tmp_path / "leaf.qcow2", {64: 2}, parent=base)

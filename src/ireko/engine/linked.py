@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from ireko.disk.errors import file_error
 from ireko.disk.use import refuse_use
 from ireko.errors import Conflict, Damaged
 from ireko.model.image import LinkedFile
@@ -23,7 +24,7 @@ def identify(path: Path) -> str:
             digest = hashlib.sha256(file.read(_HEAD))
         status = path.stat()
     except OSError as error:
-        raise Damaged(f'the disk "{path}" can\'t be read: {error.strerror or error}') from error
+        raise Damaged(file_error(path, error).message) from error
     digest.update(f"|{status.st_size}|{status.st_mtime_ns}".encode())
     return digest.hexdigest()[:_DIGEST_LENGTH]
 
@@ -40,7 +41,7 @@ def check(linked: LinkedFile, noun: str) -> None:
         raise Damaged(
             f'{noun} stands on "{path}", which was changed since it was linked: its identity is "{found}", it was '
             f'"{linked.identity}"',
-            hint="adopt the machine anew, by copy if it is to go on changing",
+            hint="import the disk or adopt the machine anew, by copy if it is to go on changing",
         )
     try:
         refuse_use(path)

@@ -143,7 +143,8 @@ class System:
         # A container that was committed stands on the layer of the commit, whatever image it was made from.
         own = [self._container_node(each) for each in self._standing_on(layer) if not self._is_top(each)]
         above = [self._layer_node(child) for child in self._children(layer.id)]
-        return TreeNode("layer", layer.id, (), layer.size, "", (*images, *own, *above))
+        status = f"linked to {layer.linked[0].path}" if layer.linked else ""
+        return TreeNode("layer", layer.id, (), layer.size, status, (*images, *own, *above))
 
     def _image_node(self, image: Image) -> TreeNode:
         names = tuple(str(name) for name in self._images.references(image.id))

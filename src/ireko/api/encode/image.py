@@ -34,8 +34,10 @@ def image_usage(usage: ImageUsage, names: Iterable[str]) -> dict[str, Any]:
     return image_row(usage.image, names, usage.size, shared=usage.shared, containers=usage.containers)
 
 
-def image_inspection(image: Image, names: Iterable[str], size: int, *, driver: str) -> dict[str, Any]:
-    """docker's answer to `inspect`. `driver` is the disks' format."""
+def image_inspection(
+    image: Image, names: Iterable[str], size: int, *, driver: str, linked: Iterable[str]
+) -> dict[str, Any]:
+    """docker's answer to `inspect`. `driver` is the disks' format; `linked` are files that are not ours: docker has no word for them."""
     return {
         "Id": image.id,
         "RepoTags": list(names),
@@ -55,6 +57,7 @@ def image_inspection(image: Image, names: Iterable[str], size: int, *, driver: s
         "RootFS": {"Type": "layers", "Layers": [f"sha256:{layer}" for layer in image.layers]},
         "Metadata": {"LastTagTime": rfc3339(None)},
         "Machine": machine(image.config),
+        "Linked": list(linked),
     }
 
 

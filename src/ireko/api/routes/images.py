@@ -31,7 +31,8 @@ async def inspect(call: Call, name: str) -> web.StreamResponse:
     image = images.get(name)
     names = [str(reference) for reference in images.references(image.id)]
     driver = call.engine.system.abilities().disk_format
-    return json_answer(image_inspection(image, names, images.size(image), driver=driver))
+    linked = [each.path for layer in image.layers for each in images.layer(layer).linked]
+    return json_answer(image_inspection(image, names, images.size(image), driver=driver, linked=linked))
 
 
 async def history(call: Call, name: str) -> web.StreamResponse:
