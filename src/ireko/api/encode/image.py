@@ -37,7 +37,7 @@ def image_usage(usage: ImageUsage, names: Iterable[str]) -> dict[str, Any]:
 def image_inspection(
     image: Image, names: Iterable[str], size: int, *, driver: str, linked: Iterable[str]
 ) -> dict[str, Any]:
-    """docker's answer to `inspect`. `driver` is the disks' format; `linked` are files that are not ours: docker has no word for them."""
+    """docker's answer to `inspect`. `driver` is the disks' format; `linked` are the files that it stands on and we don't own."""
     return {
         "Id": image.id,
         "RepoTags": list(names),
