@@ -131,7 +131,7 @@ class TestImport:
         leaf = write_disk(tmp_path / "vm" / "leaf.qcow2", {64: 2}, parent=base)
         assert "it must be inside" in error(await bring(http, leaf, "web"))
         await bring(http, leaf, "web", Within=[str(tmp_path / "bases")])
-        assert shown(daemon, "web") == content(leaf, tmp_path)
+        assert shown(daemon, "web") == content(leaf, tmp_path, tmp_path / "bases")
 
     async def test_settings(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         disk = write_disk(tmp_path / "disk.vhdx", {0: 1})
@@ -154,7 +154,9 @@ class TestImport:
         [
             ({}, "no disk file was named"),
             ({"Path": "relative.vhdx"}, "must be absolute"),
-            ({"Path": "/no/such.vhdx"}, 'there is no file "/no/such.vhdx"'),
+            ({"Path": "/no/such.vhdx"}, 'there is no file or folder "/no/such.vhdx"'),
+            ({"Path": "/no/such.vhdx", "Within": ["/no/where"]}, 'there is no file or folder "/no/where"'),
+            ({"Path": "/no/such.vhdx", "Within": ["where"]}, 'the path "where" must be absolute'),
             ({"Path": "/no/such.vhdx", "Hardware": "odd"}, 'there is no hardware "odd"'),
             ({"Path": "/no/such.vhdx", "Generation": 3}, 'the generation is "3"'),
             ({"Path": "/no/such.vhdx", "Name": "Bad Name"}, "invalid reference format"),
@@ -177,7 +179,7 @@ class TestImport:
             (Path.mkdir, "is a folder: a disk is a file"),
             (os.mkfifo, "is no regular file"),
             (Path.touch, "has 0 bytes"),
-            (lambda path: path.symlink_to(path), "there is no file"),
+            (lambda path: path.symlink_to(path), "there is no file or folder"),
         ],
         ids=["folder", "pipe", "empty", "circle"],
     )
@@ -234,6 +236,17 @@ class TestImport:
         said = error(await bring(http, disk, "web"))
         assert "qemu-img" in said
         assert str(disk) in said
+
+    async def test_a_parent_that_is_elsewhere(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        (tmp_path / "bases").mkdir()
+        base = write_disk(tmp_path / "base.vhdx", {0: 1})
+        leaf = write_disk(tmp_path / "leaf.vhdx", {64: 2}, parent=base)
+        base.rename(tmp_path / "bases" / base.name)
+        lines = await bring(http, leaf, "web")
+        assert "missing" in error(lines)
+        assert lines[-1]["hint"].startswith("--parents DIR")
+        await bring(http, leaf, "web", Within=[str(tmp_path / "bases")])
+        assert shown(daemon, "web") == content(leaf, tmp_path, tmp_path / "bases")
 
     async def test_damage_in_the_middle(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         base = write_disk(tmp_path / "base.vhdx", {0: 1})

@@ -19,6 +19,7 @@ from ireko.errors import Ambiguous, Conflict, InvalidInput, IrekoError, Kind, No
 from ireko.model.names import Reference
 from ireko.model.recipe import Progress
 
+_NAMED = 5
 _NO_REPOSITORY = re.compile(r"[^a-z0-9._-]+")
 
 
@@ -121,7 +122,8 @@ def _only(leaves: Sequence[Path], folder: Path) -> Path:
     if not leaves:
         raise NotFound(f'there is no virtual disk in "{folder}"', hint="name the disk itself")
     if len(leaves) > 1:
-        names = ", ".join(f'"{path.relative_to(folder.resolve())}"' for path in leaves[:5])
+        names = ", ".join(f'"{path.relative_to(folder.resolve())}"' for path in leaves[:_NAMED])
+        names += " and others" if len(leaves) > _NAMED else ""
         raise Ambiguous(f'"{folder}" has {len(leaves)} disks that no other stands on: {names}', hint="name one of them")
     return leaves[0]
 

@@ -21,6 +21,7 @@ from ireko.disk.base import Progress as Steps
 from ireko.disk.chain import Chain, open_chain
 from ireko.disk.errors import told
 from ireko.disk.formats import create_layer, open_layer
+from ireko.disk.links import ChainBroken
 from ireko.disk.reference import reference_to
 from ireko.disk.seals import intact_seal
 from ireko.disk.transfer import transfer
@@ -94,14 +95,20 @@ class Importer:
                 return Imported(image, work.warnings(image.config))
 
 
+_MISSING = "the parent"
+"""What a chain lacks whose next disk is not where it is said to be."""
 _COPY = "leave --link out"
 
 
 def _check(source: Source, settings: Settings) -> None:
     if settings.generation not in {None, 1, 2}:
         raise InvalidInput(f'the generation is "{settings.generation}": it is 1 (a BIOS) or 2 (UEFI)')
-    if not source.path.is_absolute():
-        raise InvalidInput(f'the path "{source.path}" must be absolute')
+    for path in (source.path, *source.within):
+        if not path.is_absolute():
+            raise InvalidInput(f'the path "{path}" must be absolute')
+    for folder in source.within:
+        if not is_folder(folder):
+            raise InvalidInput(f'"{folder}" is no folder, so no parents lie in it')
     if is_folder(source.path):
         hint = f"ireko adopt {shlex.quote(str(source.path))}"
         raise InvalidInput(f'"{source.path}" is a folder: a disk is a file', hint=hint)
@@ -114,7 +121,7 @@ def is_folder(path: Path) -> bool:
     """
     with told(path):
         if not path.exists():
-            raise NotFound(f'there is no file "{path}"')
+            raise NotFound(f'there is no file or folder "{path}"')
         if path.is_dir():
             return True
         if not path.is_file() and not path.is_block_device():
@@ -124,13 +131,23 @@ def is_folder(path: Path) -> bool:
 
 def _open(source: Source) -> Chain:
     refuse_use(source.path)
-    chain = open_chain(source.path, within=(source.path.parent, *source.within), format_name=source.format)
+    chain = _open_chain(source)
     try:
         _check_usable(chain.leaf.info)
     except BaseException:
         chain.close()
         raise
     return chain
+
+
+def _open_chain(source: Source) -> Chain:
+    within = (source.path.parent, *source.within)
+    try:
+        return open_chain(source.path, within=within, format_name=source.format)
+    except ChainBroken as error:
+        if error.structure == _MISSING:
+            error.hint = f"--parents DIR looks in another folder, too; {error.hint} has the disk point to it"
+        raise
 
 
 def _check_usable(leaf: LayerInfo) -> None:
