@@ -31,6 +31,8 @@ from ireko.disk.vhdx.structures import (
     PayloadState,
 )
 
+_BITS = 1 << 16
+"""Of a sector bitmap, looked at together."""
 _HIDING = (PayloadState.UNDEFINED, PayloadState.ZERO, PayloadState.UNMAPPED)
 
 
@@ -82,9 +84,12 @@ class VhdxLayer(Layer):
             yield Extent(first * size, count * size, ExtentKind.DATA, self._offset(first, entry))
         elif state <= PayloadState.UNMAPPED:
             yield Extent(first * size, count * size, self._kind(state))
+        elif state == PayloadState.PARTIALLY_PRESENT and self._differencing:
+            self._offset(first + count - 1, entry + (count - 1) * size)
+            yield from self._partial(first, count, self._offset(first, entry), start, end)
         else:
-            for block in range(first, first + count):
-                yield from self._partial(block, entry, start, end)
+            index, wanted = self._bat.geometry.payload_index(first), "a state that this kind of disk may have"
+            raise self._bat.wrong(index, f"of block {first}", state, entry & OFFSET_MASK, wanted)
 
     def _kind(self, state: int) -> ExtentKind:
         return ExtentKind.ZERO if state in _HIDING else ExtentKind.ABSENT
@@ -98,25 +103,24 @@ class VhdxLayer(Layer):
         wanted = f"an offset in the file, from {HEADER_SECTION_LENGTH} to {self._replayed.length}"
         raise self._bat.wrong(index, f"of block {block}", entry & STATE_MASK, offset, wanted)
 
-    def _partial(self, block: int, entry: int, start: int, end: int) -> Iterator[Extent]:
-        """The runs of a block that is partially present, between two offsets of the disk."""
-        if entry & STATE_MASK != PayloadState.PARTIALLY_PRESENT or not self._differencing:
-            index, wanted = self._bat.geometry.payload_index(block), "a state that this kind of disk may have"
-            raise self._bat.wrong(index, f"of block {block}", entry & STATE_MASK, entry & OFFSET_MASK, wanted)
-        offset = self._offset(block, entry)
+    def _partial(self, block: int, count: int, offset: int, start: int, end: int) -> Iterator[Extent]:
+        """The runs of blocks that are partially present and lie one after the other, between two offsets of the disk."""
         sector, base = self.info.sector_size, block * self.info.block_size
         low = max(0, start - base) // sector
-        high = -(-min(self.info.block_size, end - base) // sector)
-        begin, shift = base + (low - low % 8) * sector, offset - base
-        for first, last, present in bit_runs(self._bitmap(block, low, high), low % 8, low % 8 + high - low):
-            place, length = begin + first * sector, (last - first) * sector
-            if present:
-                yield Extent(place, length, ExtentKind.DATA, place + shift)
-            else:
-                yield Extent(place, length, ExtentKind.ABSENT)
+        high = -(-min(count * self.info.block_size, end - base) // sector)
+        shift = offset - base
+        for first in range(low, high, _BITS):
+            last = min(high, first + _BITS)
+            begin = base + (first - first % 8) * sector
+            for here, stop, present in bit_runs(self._bitmap(block, first, last), first % 8, first % 8 + last - first):
+                place, length = begin + here * sector, (stop - here) * sector
+                if present:
+                    yield Extent(place, length, ExtentKind.DATA, place + shift)
+                else:
+                    yield Extent(place, length, ExtentKind.ABSENT)
 
     def _bitmap(self, block: int, low: int, high: int) -> bytes:
-        """The bytes of the sector bitmap that hold the bits `low` to `high` of a block."""
+        """The bytes of the sector bitmap that hold the bits `low` to `high`, counted from a block's first."""
         chunk, number = divmod(block, self._bat.geometry.chunk_ratio)
         first = number * self.info.block_size // self.info.sector_size // 8 + low // 8
         length = -(-high // 8) - low // 8
@@ -144,8 +148,8 @@ class VhdxLayer(Layer):
 
 
 def _is_here(entry: int) -> bool:
-    """Whether an entry's block lies in the file as a whole, so that the next one may follow it there."""
-    return entry & STATE_MASK == PayloadState.FULLY_PRESENT
+    """Whether an entry's block has a place in the file, so that the next one may follow it there."""
+    return entry & STATE_MASK >= PayloadState.FULLY_PRESENT
 
 
 def _describe(structures: Structures) -> LayerInfo:
