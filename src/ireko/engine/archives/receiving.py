@@ -20,6 +20,7 @@ from ireko.engine.archives.untarring import Sink, Untar
 from ireko.errors import Damaged, InvalidInput, Unsupported
 
 _ENTRIES = 16384
+_UNPACK = "a disk that is compressed, or in an archive such as an .ova file, is unpacked first and then imported"
 _MANIFEST_LARGEST = 16 << 20
 _SMALL_LARGEST = 4096
 _ZEROS = bytes(64 << 10)
@@ -80,7 +81,7 @@ class Receiver:
         except Damaged as error:
             if self._texts:
                 raise
-            raise InvalidInput(f"this is no archive of images: {error.message}") from error
+            raise InvalidInput(f"this is no archive of images: {error.message}", hint=_UNPACK) from error
 
     def close(self) -> None:
         """Let go of the file that is being written. May be repeated."""
@@ -160,7 +161,8 @@ def _strange(name: str) -> InvalidInput | Unsupported:
             "this is an archive of container images: they hold files and no machine's disk, and can't be used yet",
             hint="ireko image recipes",
         )
-    return InvalidInput(f'this is no archive of images: it begins with "{name}", it must begin with "{manifest.MARK}"')
+    found = f'it begins with "{name}", it must begin with "{manifest.MARK}"'
+    return InvalidInput(f"this is no archive of images: {found}", hint=_UNPACK)
 
 
 class _Text:
