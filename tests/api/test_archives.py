@@ -556,6 +556,12 @@ class TestDisk:
         assert "is no disk format" in await refused(http, "disk:1", Path=str(target / "disk"), Format="iso")
         assert "No such image" in await refused(http, "gone", Path=str(target / "disk.qcow2"))
 
+    @pytest.mark.usefixtures("image")
+    async def test_a_long_name(self, http: Http, target: Path) -> None:
+        path = target / ("🖴" * 60 + ".qcow2")
+        assert (await export(http, "disk:1", path))[-1]["aux"]["Path"] == str(path)
+        assert [entry.name for entry in target.iterdir()] == [path.name]
+
     async def test_the_linked_disk_is_not_replaced(self, http: Http, target: Path) -> None:
         disk = write_disk(target / "mine.qcow2", {0: 1})
         before = disk.read_bytes()

@@ -13,12 +13,14 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from ireko.disk.errors import told
 from ireko.engine.context import Context, to_its_end
 from ireko.model.names import new_id
 from ireko.store.database import Operation
 
 KIND = "half-made"
-_LONGEST_STEM = 64
+_LONGEST_STEM = 48
+"""Characters, of up to four bytes each: a name has 255."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +35,8 @@ async def beside(context: Context, place: Path, *, container: str = "") -> Async
     with context.database.change() as change:
         change.put_operation(operation)
     try:
-        context.files.make_folder(folder)
+        with told(place):
+            context.files.make_folder(folder)
         yield operation
     finally:
         await to_its_end(undo(context, operation))
