@@ -558,7 +558,7 @@ class TestDisk:
 
     @pytest.mark.usefixtures("image")
     async def test_a_long_name(self, http: Http, target: Path) -> None:
-        path = target / ("🖴" * 60 + ".qcow2")
+        path = target / ("🖴" * 55 + ".qcow2")
         assert (await export(http, "disk:1", path))[-1]["aux"]["Path"] == str(path)
         assert [entry.name for entry in target.iterdir()] == [path.name]
 
