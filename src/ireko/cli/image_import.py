@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -100,17 +101,15 @@ def adopt(session: Session, *, folders: tuple[str, ...], link: bool, quiet: bool
     MACHINE is the name that the hypervisor knows it by, or a folder with its disks, or the file that describes it. Without
     a name the image is called as the machine is.
     """
-    meant = _absolute([machine])[0] if machine and Path(machine).exists() else machine
-    lines = session.client.images.adopt(meant, name=name, within=_absolute(folders), link=link)
+    lines = session.client.images.adopt(_meant(machine), name=name, within=_absolute(folders), link=link)
     _tell(session, lines, quiet=quiet)
 
 
 def _tell(session: Session, lines: Iterable[dict[str, Any]], *, quiet: bool) -> None:
-    warnings: list[str] = []
-    made = Progress(session.err).show(_kept(_spoken(lines, quiet=quiet), warnings))
-    for warning in warnings:
+    made = Progress(session.err).outcome(lines, quiet=quiet)
+    for warning in made.get("Warnings") or []:
         session.note(printable(f"WARNING: {warning}"))
-    session.line(made)
+    session.line(made.get("ID", ""))
 
 
 def _standard_input(session: Session, options: dict[str, Any]) -> Iterable[bytes]:
@@ -122,14 +121,10 @@ def _standard_input(session: Session, options: dict[str, Any]) -> Iterable[bytes
     return iter(lambda: reader.read(_PIECE), b"")
 
 
-def _spoken(lines: Iterable[dict[str, Any]], *, quiet: bool) -> Iterable[dict[str, Any]]:
-    return (line for line in lines if not quiet or not {"status", "stream"} & line.keys())
-
-
-def _kept(lines: Iterable[dict[str, Any]], warnings: list[str]) -> Iterable[dict[str, Any]]:
-    for line in lines:
-        warnings += (line.get("aux") or {}).get("Warnings", [])
-        yield line
+def _meant(machine: str) -> str:
+    """A path as one that the daemon knows; a name is what is no path, and no file here."""
+    is_path = any(each in machine for each in (os.sep, "/")) or (machine and os.path.lexists(machine))
+    return _absolute([machine])[0] if is_path else machine
 
 
 def _absolute(paths: Iterable[str]) -> list[str]:

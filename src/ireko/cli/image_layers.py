@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import click
 
 from ireko.cli import complete
@@ -14,26 +17,36 @@ _TAG = click.option(
 )
 
 
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print the image's id alone.")
+
+
 @verb("flatten", example="ireko image flatten web:9\nireko image flatten web:9 -t web:flat")
 @_TAG
+@_QUIET
 @click.argument("image", shell_complete=complete.images)
 @pass_session
-def flatten(session: Session, *, tag: str, image: str) -> None:
+def flatten(session: Session, *, tag: str, quiet: bool, image: str) -> None:
     """Make one layer of an image's layers.
 
     The new image takes the name over; the old one stays for its containers, and "ireko image prune" removes it.
     """
-    session.line(Progress(session.err).show(session.client.images.flatten(image, tag=tag)))
+    _tell(session, session.client.images.flatten(image, tag=tag), quiet=quiet)
 
 
 @verb("rebase", example="ireko image rebase imported:1 debian")
 @_TAG
+@_QUIET
 @click.argument("image", shell_complete=complete.images)
 @click.argument("onto", shell_complete=complete.images)
 @pass_session
-def rebase(session: Session, *, tag: str, image: str, onto: str) -> None:
+def rebase(session: Session, *, tag: str, quiet: bool, image: str, onto: str) -> None:
     """Put an image on top of another, to share what is the same.
 
-    It shows the same as before; what both have in common is stored once. The new image takes the name over; the old one stays for its containers.
+    It shows the same as before; what both have in common is stored once. The new image takes the name over; the old one stays
+    for its containers, and "ireko image prune" removes it.
     """
-    session.line(Progress(session.err).show(session.client.images.rebase(image, onto, tag=tag)))
+    _tell(session, session.client.images.rebase(image, onto, tag=tag), quiet=quiet)
+
+
+def _tell(session: Session, lines: Iterable[dict[str, Any]], *, quiet: bool) -> None:
+    session.line(Progress(session.err).outcome(lines, quiet=quiet)["ID"])

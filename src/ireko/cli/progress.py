@@ -55,7 +55,7 @@ class Progress:
         def shown() -> Iterator[dict[str, Any]]:
             for line in lines:
                 told.update(line.get("aux") or {})
-                if not (quiet and "status" in line):
+                if not (quiet and {"status", "stream"} & line.keys()):
                     yield line
 
         self.show(shown())

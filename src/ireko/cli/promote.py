@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,12 @@ _STARTS = ".sh"
 @click.option("--format", "wanted", default=None, type=_FORMATS, help="The disk's format.")
 @click.option("--register", default="", metavar="NAME", help="Have the hypervisor know the machine by this name.")
 @click.option("--move", is_flag=True, help="Remove the container when all is done.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the folder alone, and warnings.")
 @click.argument("container", shell_complete=complete.containers)
 @click.argument("place", required=False, metavar="[DEST]", type=click.Path())
 @pass_session
 def promote(
-    session: Session, *, wanted: str | None, register: str, move: bool, container: str, place: str | None
+    session: Session, *, wanted: str | None, register: str, move: bool, quiet: bool, container: str, place: str | None
 ) -> None:
     """Turn a container into a machine that runs without ireko.
 
@@ -42,19 +42,12 @@ def promote(
     name = str(client.containers.inspect(container)["Name"]).removeprefix("/")
     path = os.path.abspath(place or name)  # noqa: PTH100 - the daemon takes no ".."
     lines = client.containers.promote(container, path, disk_format=wanted or "", register=register, move=move)
-    made: dict[str, Any] = {}
-    Progress(session.err).show(_noted(lines, made))
+    made = Progress(session.err).outcome(lines, quiet=quiet)
     for warning in made.get("Warnings") or []:
         session.note(printable(f"WARNING: {warning}"))
     session.line(printable(str(made["Path"])))
-    _tell_next(session, made, register)
-
-
-def _noted(lines: Iterable[dict[str, Any]], made: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The lines, with what was made put aside as it passes."""
-    for line in lines:
-        made.update(line.get("aux") or {})
-        yield line
+    if not quiet:
+        _tell_next(session, made, register)
 
 
 def _tell_next(session: Session, made: dict[str, Any], register: str) -> None:
