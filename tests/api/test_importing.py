@@ -344,6 +344,11 @@ class TestAdopt:
         await told(http, "/ireko/adopt", {"Machine": str(tmp_path), "Name": "db"})
         assert shown(daemon, "db") == content(disk)
 
+    async def test_a_raw_disk(self, http: Http, tmp_path: Path) -> None:
+        (tmp_path / "disk").write_bytes(bytes(1 << 20))
+        lines = await told(http, "/ireko/adopt", {"Machine": str(tmp_path / "disk")})
+        assert lines[-1]["hint"].startswith(f"ireko image import --from raw {tmp_path / 'disk'}")
+
     async def test_a_pipe(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "disk")
         assert "is no regular file" in error(await told(http, "/ireko/adopt", {"Machine": str(tmp_path / "disk")}))

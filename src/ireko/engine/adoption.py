@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ireko.disk.errors import DiskError
+from ireko.disk.errors import DiskError, DiskUnsupported
 from ireko.disk.formats import open_layer
 from ireko.disk.links import Folders, candidates
 from ireko.disk.operations.rewriting import disks_in
@@ -20,6 +21,8 @@ from ireko.model.names import Reference
 from ireko.model.recipe import Progress
 
 _NAMED = 5
+_SAY_RAW = "--from raw"
+"""What a disk's error advises that only an import knows."""
 _NO_REPOSITORY = re.compile(r"[^a-z0-9._-]+")
 
 
@@ -55,9 +58,16 @@ class Adopter:
         Conflict when the machine runs, Ambiguous when a folder has disks of several machines.
         """
         found = await self._find(machine, within)
-        made = await self._importer.bring(
-            found.source, found.settings, reference=reference or _named(found.name), link=link, progress=progress
-        )
+        try:
+            made = await self._importer.bring(
+                found.source, found.settings, reference=reference or _named(found.name), link=link, progress=progress
+            )
+        except DiskUnsupported as error:
+            if _SAY_RAW in error.hint:
+                error.hint = (
+                    f"ireko image import {_SAY_RAW} {shlex.quote(str(found.source.path))}, when it is a raw disk"
+                )
+            raise
         return replace(made, warnings=(*found.warnings, *made.warnings))
 
     async def _find(self, machine: str, within: tuple[Path, ...]) -> _Found:
