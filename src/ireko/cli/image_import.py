@@ -15,7 +15,7 @@ from ireko.cli.progress import Progress
 from ireko.cli.session import Session, pass_session
 from ireko.cli.terminal import is_terminal
 from ireko.cli.text import printable
-from ireko.cli.units import parse_size
+from ireko.cli.units import parse_size, processors
 from ireko.errors import InvalidInput
 
 _PIECE = 1 << 20
@@ -51,7 +51,9 @@ _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print the image's id 
     type=click.Choice(["virtual", "common"]),
     help="The hypervisor's own devices, or those that any system has drivers for.",
 )
-@click.option("--cpus", type=float, default=0, help="The processors that a machine gets.")
+@click.option(
+    "--cpus", type=float, callback=processors, default=0.0, metavar="N", help="The processors that a machine gets."
+)
 @click.option("-m", "--memory", default="", metavar="SIZE", help="The memory that a machine gets, like 512m or 2g.")
 @click.option(
     "--like",

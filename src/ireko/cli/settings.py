@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ireko.cli.ports import bindings
-from ireko.cli.units import parse_size
+from ireko.cli.units import parse_size, processors
 from ireko.errors import InvalidInput
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
@@ -112,7 +112,7 @@ def taken(values: dict[str, Any]) -> Settings:
 
 _OPTIONS = (
     click.option("-a", "--attach", multiple=True, metavar="STREAM", help="Connect stdin, stdout or stderr only."),
-    click.option("--cpus", type=float, default=0.0, metavar="N", help="The number of processors."),
+    click.option("--cpus", type=float, callback=processors, default=0.0, metavar="N", help="The number of processors."),
     click.option("--entrypoint", default=None, metavar="PROGRAM", help="Run this instead of the image's entrypoint."),
     click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="Set a variable of the environment."),
     click.option("--env-file", multiple=True, metavar="FILE", help="Read variables from a file."),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
+
+import click
 
 from ireko.errors import InvalidInput
 
@@ -93,3 +96,10 @@ def timestamp(text: str, now: datetime) -> str:
             f'"{text}" is no time', hint="write 10m, 2026-11-24T15:04:05Z or seconds since 1970"
         ) from error
     return f"{(moment if moment.tzinfo else moment.astimezone()).timestamp():.9f}"
+
+
+def processors(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """What click calls with a number of processors: parts of one are one, 0 is what is usual. Raises BadParameter."""
+    if not math.isfinite(value) or value < 0:
+        raise click.BadParameter(f"'{value}' is no number of processors", ctx, param)
+    return value

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ireko.disk.files import DiskFile
 from ireko.engine.context import Context
-from ireko.errors import ProgramFailed, Unsupported
+from ireko.errors import InvalidInput, ProgramFailed, Unsupported
 from ireko.host import process
 from ireko.model.names import new_id
 from ireko.model.recipe import Progress
@@ -90,6 +90,8 @@ def _refuse_other_files(path: Path) -> None:
     """A VMDK may be no more than a text that names other files, any of this machine's: only what holds all itself is read."""
     with DiskFile(path) as file:
         head = file.read(0, _SECTOR)
+        if not head.startswith((_SPARSE_VMDK, _TEXT_VMDK)):
+            raise InvalidInput(f'"{path}" is no VMDK: it begins with {head[:4]!r}', hint="leave --from out")
         if head.startswith(_SPARSE_VMDK) and len(head) == _SECTOR and _VMDK_CAPACITY.unpack_from(head)[0]:
             place, length = _DESCRIPTOR.unpack_from(head)
             text = file.read(place * _SECTOR, min(length * _SECTOR, _LARGEST_DESCRIPTOR)).decode("utf-8", "replace")

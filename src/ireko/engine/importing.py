@@ -27,7 +27,7 @@ from ireko.disk.seals import intact_seal
 from ireko.disk.transfer import transfer
 from ireko.disk.use import refuse_use
 from ireko.disk.view import View
-from ireko.engine import diskwork, foreign, layers, linked, origins, storing
+from ireko.engine import diskwork, foreign, layers, linked, origins, specs, storing
 from ireko.engine.context import Context, now
 from ireko.errors import Conflict, InvalidInput, NotFound, Unsupported
 from ireko.model.image import FIRMWARE, GIB, Hardware, History, Image, ImageConfig, Layer, LinkedFile, with_id
@@ -95,6 +95,7 @@ class Importer:
                 return Imported(image, work.warnings(image.config))
 
 
+_FORMATS = ("vhdx", "vhd", "qcow2", "raw", *foreign.FORMATS)
 _MISSING = "the parent"
 """What a chain lacks whose next disk is not where it is said to be."""
 _COPY = "leave --link out"
@@ -103,6 +104,9 @@ _COPY = "leave --link out"
 def _check(source: Source, settings: Settings) -> None:
     if settings.generation not in {None, 1, 2}:
         raise InvalidInput(f'the generation is "{settings.generation}": it is 1 (a BIOS) or 2 (UEFI)')
+    specs.check_size(settings.cpus, settings.memory)
+    if source.format and source.format not in _FORMATS:
+        raise InvalidInput(f'"{source.format}" is no disk format; there are {", ".join(_FORMATS)}')
     for path in (source.path, *source.within):
         if not path.is_absolute():
             raise InvalidInput(f'the path "{path}" must be absolute')

@@ -16,13 +16,7 @@ _LONGEST_HOSTNAME = 63
 
 def check(spec: ContainerSpec) -> None:
     """Raises InvalidInput for what no machine could be."""
-    if 0 < spec.memory < SMALLEST_MEMORY:
-        raise InvalidInput(
-            f"the memory limit is {spec.memory} bytes: a machine needs at least {SMALLEST_MEMORY // MIB}MB",
-            hint="for example -m 256m",
-        )
-    if not math.isfinite(spec.cpus) or spec.cpus < 0:
-        raise InvalidInput(f'the number of CPUs is "{spec.cpus}": it must be a positive number')
+    check_size(spec.cpus, spec.memory)
     if len(spec.hostname) > _LONGEST_HOSTNAME or any(letter.isspace() or letter == "/" for letter in spec.hostname):
         raise InvalidInput(f'invalid hostname "{spec.hostname}": at most 63 letters, digits and dashes')
     _check_paths(spec)
@@ -32,6 +26,17 @@ def check(spec: ContainerSpec) -> None:
     for word in (*(spec.command or ()), *(spec.entrypoint or ())):
         if "\0" in word:
             raise InvalidInput("the command has a NUL character")
+
+
+def check_size(cpus: float, memory: int) -> None:
+    """Raises InvalidInput for processors or memory (bytes) that no machine could have; 0 is what is usual."""
+    if memory and memory < SMALLEST_MEMORY:
+        raise InvalidInput(
+            f"the memory limit is {memory} bytes: a machine needs at least {SMALLEST_MEMORY // MIB}MB",
+            hint="for example -m 256m",
+        )
+    if not math.isfinite(cpus) or cpus < 0:
+        raise InvalidInput(f'the number of CPUs is "{cpus}": it must be a positive number')
 
 
 def _check_paths(spec: ContainerSpec) -> None:

@@ -44,6 +44,14 @@ def test_quiet_is_the_id_alone(cli, argv: list[str]) -> None:
     assert set(ran.err.splitlines()) <= {"WARNING: nothing starts"}
 
 
+@pytest.mark.parametrize("number", ["nan", "-1", "inf", "many"])
+def test_processors_are_a_number(cli, number: str) -> None:
+    for verb in (["image", "import", "x.vhdx"], ["run", "nano"]):
+        ran = cli(*verb[:-1], "--cpus", number, verb[-1])
+        assert (ran.code, cli.transport.requests) == (125, [])
+        assert "'--cpus'" in ran.err
+
+
 def test_no_name_is_no_path(cli) -> None:
     answer(cli, "POST /ireko/images/import")
     cli("image", "import", "")
