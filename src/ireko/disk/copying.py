@@ -32,6 +32,8 @@ def copy_range(source: DiskFile, source_offset: int, target: DiskFile, target_of
 
 _BATCH = 4 << 20  # bytes that are worth a thread's while
 _BATCHES_WAITING = 8
+_WRITTEN_TOGETHER = 16 << 20
+"""Bytes after which the disk is set to work, so that there is less to wait for in the end."""
 _Copy = tuple[DiskFile, int, int, int]
 
 
@@ -49,6 +51,7 @@ class CopyQueue:
         self._thread: ThreadPoolExecutor | None = None  # from the first whole batch on
         self._sources: set[DiskFile] = set()
         self._error: IrekoError | None = None
+        self._written = self._unwritten = 0  # up to where the system writes already, and bytes behind that
         target.copies.add(self)
         target.copier = self
 
@@ -118,6 +121,11 @@ class CopyQueue:
     def _copy(self, batch: list[_Copy]) -> None:
         for source, source_offset, target_offset, length in batch:
             _copy_data(source, source_offset, self._target, target_offset, length)
+            self._unwritten += length
+        if self._unwritten >= _WRITTEN_TOGETHER:
+            end = batch[-1][2] + batch[-1][3]
+            self._target.begin_writing(self._written, end)
+            self._written, self._unwritten = end, 0
 
 
 def _copy_data(source: DiskFile, source_offset: int, target: DiskFile, target_offset: int, length: int) -> None:

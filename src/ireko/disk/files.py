@@ -5,6 +5,7 @@ Windows knows no pread: there a lock and a seek do the same. Errors of the opera
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -143,6 +144,12 @@ class DiskFile:
             os.fsync(self._descriptor)
         except OSError as error:
             raise file_error(self.path, error) from error
+
+    def begin_writing(self, start: int, end: int) -> None:
+        """Have the system begin to put what was written between two offsets on the disk, where it can be asked to."""
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):  # it is an advice
+                os.posix_fadvise(self._descriptor, start, end - start, os.POSIX_FADV_DONTNEED)
 
     def data_ranges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Where the file system holds data between two offsets, as (start, end); the rest are holes and reads as zeros.
