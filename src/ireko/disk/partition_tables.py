@@ -63,8 +63,8 @@ class Table:
 
 
 def read_some(view: View, offset: int, length: int) -> bytes:
-    """The bytes at an offset, fewer where the disk ends."""
-    length = max(0, min(length, view.size - offset))
+    """The bytes at an offset, fewer where the disk ends, and none before it begins."""
+    length = max(0, min(length, view.size - offset)) if offset >= 0 else 0
     return view.read(offset, length) if length else b""
 
 

@@ -238,3 +238,10 @@ def test_damaged_tables_do_no_harm(which: int, changes: list[tuple[int, int]]) -
         found = seen(path)
     assert found.scheme in {"gpt", "mbr", "none"}
     assert all(0 < each.start < len(content) for each in found.partitions)
+
+
+@pytest.mark.parametrize("size", [512, 1024, 4096, 5120])
+def test_disks_with_hardly_a_sector(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "disk.raw"
+    path.write_bytes(bytes(size))
+    assert (seen(path).scheme, seen(path).bios, seen(path).uefi) == ("none", False, False)

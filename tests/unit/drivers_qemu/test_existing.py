@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -164,7 +165,9 @@ async def test_a_folder_that_was_moved(tmp_path: Path) -> None:
 async def test_paths_where_no_machine_is(tmp_path: Path) -> None:
     (tmp_path / "disk.qcow2").write_bytes(b"QFI\xfb" + bytes(1000))
     (tmp_path / "empty").mkdir()
-    for written in "disk.qcow2", "empty", "nothing", "disk.qcow2/domain.xml":
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe/domain.xml")
+    for written in "disk.qcow2", "empty", "nothing", "disk.qcow2/domain.xml", "pipe", "pipe/domain.xml":
         assert await existing.find(str(tmp_path / written)) is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import stat
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -68,6 +69,8 @@ def read(text: str, *, source: str, folder: Path | None = None, running: bool = 
 def _of_path(path: Path) -> ExistingMachine | None:
     description = path / domain.FILE if path.is_dir() else path
     try:
+        if not stat.S_ISREG(description.stat().st_mode):  # a named pipe would be waited for without end
+            return None
         with description.open("rb") as file:
             start = file.read(_LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError):
