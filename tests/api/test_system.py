@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from ireko.host.files import disk_bytes
+
 from .conftest import Daemon, Http
 
 
@@ -45,6 +47,14 @@ class TestSystem:
         assert volume["UsageData"]["RefCount"] == 1
         assert volume["UsageData"]["Size"] > 0
         assert found["BuildCache"] == []
+
+    async def test_what_lies_beside(self, http: Http, daemon: Daemon) -> None:
+        root = daemon.engine.system.root()
+        (root / "lost/old").mkdir(parents=True)
+        (root / "lost/old/disk.qcow2").write_bytes(b"x" * 8192)
+        found = (await http("GET", "/system/df")).body["Beside"]
+        assert found["Kernels"] == sum(disk_bytes(path) for path in (root / "boot").rglob("*") if path.is_file()) > 0
+        assert found["Lost"] == disk_bytes(root / "lost/old/disk.qcow2")
 
     async def test_only_the_space_that_was_asked_for(self, http: Http) -> None:
         await http.create("true", HostConfig={"Binds": ["data:/d"]})

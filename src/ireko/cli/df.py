@@ -15,6 +15,7 @@ from ireko.cli.ps import with_sizes as with_container_sizes
 from ireko.cli.render import Fields, Format, Item
 from ireko.cli.session import Session, pass_session
 from ireko.cli.units import human_size
+from ireko.errors import InvalidInput
 
 _TABLE = ("Type", "TotalCount", "Active", "Size", "Reclaimable")
 _IMAGES = ("Repository", "Tag", "ID", "CreatedSince", "UniqueSize", "SharedSize", "Size", "Containers")
@@ -22,6 +23,7 @@ _CONTAINERS = (
     "ID", "Image", "Command", "LocalVolumes", "OwnSize", "SharedSize", "TotalSize", "RunningFor", "Status", "Names"
 )  # fmt: skip
 _VOLUMES = ("Name", "Links", "Size")
+_BESIDE = {"Kernels": "kernels", "Lost": "what a repair put in lost/", "Cache": "the cache of recipes"}
 _RUNNING = {"running", "paused", "restarting"}
 
 
@@ -39,15 +41,18 @@ _FIELDS: Fields = {
 }
 
 
-@verb("df")
+@verb("df", example="ireko system df -v")
 @click.option("--format", "written", default="", metavar="FORMAT", help="table, json or a template.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every image, container and volume.")
 @pass_session
 def df(session: Session, *, written: str, verbose: bool) -> None:
     """Show what takes which space.
 
-    Layers are counted once, however many images and containers stand on them, so that the sum is what the disk holds.
+    Layers are counted once, however many images and containers stand on them, so that the sum is what the disk holds. What lies
+    beside them in the root is told last.
     """
+    if verbose and written:
+        raise InvalidInput("with -v there are tables alone", hint="leave --format out, or -v")
     usage = session.client.system.disk_usage()
     if verbose:
         _verbose(session, usage)
@@ -57,6 +62,13 @@ def df(session: Session, *, written: str, verbose: bool) -> None:
     if not written:
         total = human_size(sum(row["size"] for row in rows))
         session.line(f"\nTogether {total}: each layer is counted once, however many images and containers share it.")
+        _beside(session, usage)
+
+
+def _beside(session: Session, usage: Item) -> None:
+    found = [f"{_BESIDE[name]} {human_size(size)}" for name, size in (usage.get("Beside") or {}).items() if size]
+    if found:
+        session.line(f"Beside that: {', '.join(found)}.")
 
 
 def _images(usage: Item) -> Item:

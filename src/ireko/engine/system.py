@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections import Counter
 from dataclasses import dataclass
@@ -112,6 +113,12 @@ class System:
                 for each in self._volumes.all()
             ),
         )
+
+    async def beside(self) -> dict[str, int]:
+        """What lies in the root beside that (bytes): kernels, what a repair put aside, what recipes keep for the next time."""
+        paths = self._context.paths
+        folders = {"kernels": paths.boot, "lost": paths.lost, "cache": paths.cache}
+        return {name: await asyncio.to_thread(files.tree_bytes, folder) for name, folder in folders.items()}
 
     def image_usages(self) -> dict[str, ImageUsage]:
         """What each image takes, by its id, the newest first. No file is looked at."""

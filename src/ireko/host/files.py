@@ -198,6 +198,11 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def tree_bytes(folder: Path) -> int:
+    """What all files in and below a folder take on its disk; 0 when it is not there."""
+    return sum(disk_bytes(Path(parent, name)) for parent, _, names in os.walk(folder) for name in names)
+
+
 def disk_bytes(path: Path) -> int:
     """What a file really takes on its disk; 0 when it is not there."""
     with contextlib.suppress(OSError):

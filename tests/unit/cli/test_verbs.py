@@ -236,6 +236,17 @@ def test_a_failed_making_is_an_error(cli) -> None:
     assert (ran.code, ran.err) == (1, "Error response from daemon: no space\n")
 
 
+def test_tables_of_everything_are_no_json(cli) -> None:
+    ran = cli("system", "df", "-v", "--format", "json")
+    assert (ran.code, ran.out) == (1, "")
+
+
+def test_what_lies_beside_is_told(cli) -> None:
+    found = {"LayersSize": 1000, "Beside": {"Kernels": 60_700_000, "Lost": 0, "Cache": 2000}}
+    cli.transport.answers["GET /system/df"] = json.dumps(found).encode()
+    assert cli("system", "df").out.endswith("\nBeside that: kernels 60.7MB, the cache of recipes 2kB.\n")
+
+
 def test_doctor_ends_with_one_when_something_is_wrong(cli) -> None:
     assert cli("doctor").code == 1
     cli.transport.answers["GET /ireko/doctor"] = b'[{"Name": "qemu", "Level": "warning", "Found": "old", "Remedy": ""}]'

@@ -57,6 +57,7 @@ async def disk_usage(call: Call) -> web.StreamResponse:
     wanted = set(call.query.texts("type")) or {"image", "container", "volume", "build-cache"}
     usage = await call.engine.system.disk_usage()
     root = call.engine.system.root()
+    beside = await call.engine.system.beside()
     return json_answer(
         {
             "LayersSize": usage.layers_size,
@@ -71,6 +72,7 @@ async def disk_usage(call: Call) -> web.StreamResponse:
             "Volumes": [volume_usage(each, root) for each in usage.volumes] if "volume" in wanted else [],
             "BuildCache": [],
             "BuilderSize": 0,
+            "Beside": {name.capitalize(): size for name, size in beside.items()},
         }
     )
 

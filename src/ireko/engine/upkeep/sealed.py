@@ -59,7 +59,7 @@ def _changed(context: Context, layer: Layer, name: str, *, proven: bool) -> Iter
     except Damaged as damage:
         if proven:
             found = f"its file was touched since it was sealed, its content is what it was: {damage.message}"
-            yield error(name, found, REPAIR, partial(_seal_anew, context, layer.id))
+            yield error(name, found, f"{REPAIR} --deep", partial(_seal_anew, context, layer.id))
         else:
             remedy = (
                 f"{damage.hint}; {REPAIR} --deep finds out whether its content is the same"
