@@ -308,6 +308,11 @@ class TestLink:
         assert answered.status == 500
         assert f'stands on "{base}", which was changed' in answered.body["message"]
 
+    async def test_what_is_ours_already(self, http: Http, daemon: Daemon) -> None:
+        (disk,) = layers(daemon, "nano")
+        assert "where it goes with" in error(await bring(http, disk, "web", Link=True))
+        assert untouched(daemon)
+
     async def test_what_the_driver_can_not_open(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         base = write_disk(tmp_path / "base.vhdx", {0: 1})
         leaf = write_disk(tmp_path / "leaf.vhdx", {64: 2}, parent=base)

@@ -229,8 +229,12 @@ class _Import:
             writer.finish()
 
     def _check_linkable(self, leaf: LayerInfo) -> None:
-        own = self._context.driver.abilities.disk_format
+        own, root = self._context.driver.abilities.disk_format, self._context.paths.root
         for each in self._sources:
+            if each.info.path.resolve().is_relative_to(root.resolve()):
+                raise InvalidInput(
+                    f'the disk "{each.info.path}" is inside "{root}", where it goes with what it belongs to', hint=_COPY
+                )
             native = each.info.format == own
             if not native and (
                 each.info.parent or each.info.format not in self._context.driver.abilities.parent_formats
