@@ -9,6 +9,8 @@ import io
 import json
 import random
 import shutil
+import struct
+import sys
 import tarfile
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +24,7 @@ import zstandard
 from ireko.api.server import ApiServer
 from ireko.disk.base import Progress
 from ireko.disk.chain import chain_ids, open_chain
+from ireko.disk.files import DiskFile
 from ireko.drivers.fake import FakeBook, FakeDriver, FakeHost
 from ireko.engine.engine import Engine
 from ireko.engine.exporting import Target
@@ -569,7 +572,20 @@ class TestDisk:
         (target / "other.qcow2").symlink_to(disk)
         for path in (disk, target / "other.qcow2"):
             for tree in (False, True):
-                assert "stands on" in await refused(http, "linked", Path=str(path), Force=True, Tree=tree)
+                for name in ("linked", "nano"):
+                    assert "stands on" in await refused(http, name, Path=str(path), Force=True, Tree=tree)
+        assert disk.read_bytes() == before
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only there QEMU's locks can be asked for")
+    async def test_a_disk_that_a_machine_writes_to_is_not_replaced(self, http: Http, target: Path) -> None:
+        import fcntl
+
+        disk = write_disk(target / "mine.qcow2", {0: 1})
+        before = disk.read_bytes()
+        with DiskFile(disk) as file:
+            fcntl.fcntl(file.descriptor, fcntl.F_OFD_SETLK, struct.pack("@hhqqi0q", fcntl.F_RDLCK, 0, 101, 1, 0))
+            for tree in (False, True):
+                assert "is in use" in await refused(http, "nano", Path=str(disk), Force=True, Tree=tree)
         assert disk.read_bytes() == before
 
     async def test_what_a_disk_can_not_keep_is_said(self, http: Http, target: Path) -> None:

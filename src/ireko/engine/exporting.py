@@ -23,6 +23,7 @@ from ireko.disk.formats import Format, format_for, format_named, open_layer
 from ireko.disk.operations.compare import first_difference
 from ireko.disk.operations.flatten import flatten
 from ireko.disk.output import move_into_place
+from ireko.disk.use import refuse_use
 from ireko.disk.view import View
 from ireko.engine import chains, diskwork, halfmade, layers, lookup, machines
 from ireko.engine.archives.contents import gather, identified
@@ -32,6 +33,7 @@ from ireko.engine.context import Context, to_its_end
 from ireko.errors import AlreadyThere, Conflict, Damaged, InvalidInput, NotFound
 from ireko.host import files
 from ireko.model.image import Image
+from ireko.model.names import short
 from ireko.model.recipe import Progress
 
 
@@ -59,7 +61,7 @@ class Exporter:
         Raises NotFound, InvalidInput, AlreadyThere, Conflict, Damaged, NoSpace, Denied.
         """
         image = lookup.image(self._context.database, ref)
-        self._check(target, [image])
+        self._check(target)
         found = _format(target)
         machines.check_chain(self._context, image.top)
         async with layers.holding(self._context, image.top), self._half_made(target) as half:
@@ -73,7 +75,9 @@ class Exporter:
     async def tree(self, refs: Sequence[str], target: Target, *, progress: Progress) -> None:
         """An archive with images, their layers and all that makes them. Raises as `disk` does."""
         format_name = self._layers_format(target.format)
-        self._check(target, [lookup.image(self._context.database, ref) for ref in refs])
+        for ref in refs:
+            lookup.image(self._context.database, ref)
+        self._check(target)
         async with self._writer(refs, format_name, progress) as writer, self._half_made(target) as half:
             with DiskFile(half, os.O_RDWR | os.O_CREAT | os.O_EXCL) as file:
                 place = 0
@@ -111,13 +115,13 @@ class Exporter:
                 found = await identified(self._context, contents.layers, progress)
                 yield Writer(self._context, contents, found, kernels, format_name=format_name, folder=folder)
 
-    def _check(self, target: Target, images: Sequence[Image]) -> None:
+    def _check(self, target: Target) -> None:
         if not target.path.is_absolute():
             raise InvalidInput(f'the path "{target.path}" must be absolute')
         with told(target.path):
-            self._check_place(target, images)
+            self._check_place(target)
 
-    def _check_place(self, target: Target, images: Sequence[Image]) -> None:
+    def _check_place(self, target: Target) -> None:
         path, root = target.path, self._context.paths.root
         if not path.parent.is_dir():
             raise NotFound(f'there is no folder "{path.parent}"', hint=f"mkdir -p {path.parent}")
@@ -129,11 +133,17 @@ class Exporter:
             raise AlreadyThere(f'there is a file already: "{path}"', hint="--force replaces it")
         if os.path.lexists(path) and not path.is_file():
             raise Conflict(f'"{path}" is no file that could be replaced')
-        linked = (
-            each for image in images for layer in image.layers for each in self._context.database.layers[layer].linked
-        )
-        if path.exists() and any(Path(each.path).exists() and path.samefile(each.path) for each in linked):
-            raise Conflict(f'the image stands on "{path}", so it can\'t be replaced')
+        if path.exists():
+            self._check_unneeded(path)
+
+    def _check_unneeded(self, path: Path) -> None:
+        """Raises Conflict when a machine writes to a file that is to be replaced, or an image stands on it."""
+        refuse_use(path)
+        for layer in self._context.database.layers.values():
+            if any(Path(each.path).exists() and path.samefile(each.path) for each in layer.linked):
+                raise Conflict(
+                    f'the layer "{short(layer.id)}" stands on "{path}", so it can\'t be replaced', hint="ireko tree"
+                )
 
     @contextlib.asynccontextmanager
     async def _half_made(self, target: Target) -> AsyncIterator[Path]:
