@@ -31,15 +31,15 @@ _NOWHERE = 1 << 62
 
 
 class Copies(Protocol):
-    """Copies between files that are being done by other threads."""
+    """Copies between files that may still be to be done."""
 
     def wait(self) -> None:
         """Return when all are done. Raises what the first that failed did."""
 
     def leave(self, file: DiskFile) -> None:
-        """Return when none is being done any more with a file that is to be closed.
+        """Return when nothing is to be done any more with a file that is to be closed.
 
-        Those from it are done, and what fails is raised by `wait`; those into it that haven't begun are given up.
+        Copies from it are done, and what fails is raised by `wait`; those into it are given up.
         """
 
 
@@ -137,7 +137,7 @@ class DiskFile:
             raise file_error(self.path, error) from error
 
     def sync(self) -> None:
-        """Have everything on the disk before this returns, copies into this file that others still do included."""
+        """Have everything on the disk before this returns, copies into this file that are still to be done included."""
         for copies in tuple(self.copies):
             copies.wait()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -48,13 +49,29 @@ def test_a_source_that_is_closed_is_copied_before(tmp_path: Path) -> None:
     assert not target.copies or not source.copies
 
 
-def test_a_failure_is_told_later_but_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", [MIB, 6 * MIB])
+def test_a_failure_is_told_at_the_latest_in_the_end(tmp_path: Path, length: int) -> None:
+    """At once when much is copied; and whoever makes nothing of that is told again."""
     source, writable, _ = files(tmp_path, 6 * MIB)
     writable.close()
     target = DiskFile(tmp_path / "target")  # it can't be written to
     CopyQueue(target)
     with source, target:
-        copy_range(source, 0, target, 0, 6 * MIB)
+        with contextlib.suppress(IrekoError):
+            copy_range(source, 0, target, 0, length)
+        for _ in range(2):
+            with pytest.raises(IrekoError, match="target"):
+                target.sync()
+
+
+def test_a_failure_while_the_source_is_closed_is_kept(tmp_path: Path) -> None:
+    source, writable, _ = files(tmp_path, MIB)
+    writable.close()
+    target = DiskFile(tmp_path / "target")
+    CopyQueue(target)
+    with target:
+        copy_range(source, 0, target, 0, MIB)
+        source.close()
         with pytest.raises(IrekoError, match="target"):
             target.sync()
 
