@@ -10,7 +10,7 @@ import click
 
 from ireko.cli.exit import UnknownCommand
 from ireko.cli.session import Session
-from ireko.cli.verbs import GROUPS, Entry
+from ireko.cli.verbs import ELSEWHERE, GROUPS, Entry
 
 Callback = Callable[..., int | None]
 
@@ -61,6 +61,8 @@ class VerbGroup(click.Group):
     def _nearest(self, name: str) -> str:
         import difflib
 
+        if self.name == "ireko" and name in ELSEWHERE:
+            return f" (see {ELSEWHERE[name]} --help)"
         close = difflib.get_close_matches(name, [entry.name for entry in self._entries() if not entry.hidden], n=2)
         return f" (did you mean {' or '.join(close)}?)" if close else ""
 

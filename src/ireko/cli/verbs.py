@@ -92,9 +92,9 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("prune", "prune", "prune_containers", "Remove all stopped containers"),
     ),
     "image": (
-        *_in_group("history tag"),
         Entry("export", "export", "export", "Write an image to a disk file, or to an archive of its layers"),
         Entry("flatten", "image_layers", "flatten", "Make one layer of an image's layers"),
+        *_in_group("history"),
         Entry(
             "import", "image_import", "import_", "Make an image of a disk and its parents, or take those of an archive"
         ),
@@ -102,10 +102,11 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("ls", "images", "images", "List images"),
         Entry("list", "images", "images", "List images", hidden=True),
         Entry("make", "make", "make", "Make an image with a recipe"),
-        Entry("recipes", "make", "recipes", "List the built-in recipes"),
         Entry("prune", "prune", "prune_images", "Remove images that nothing uses"),
         Entry("rebase", "image_layers", "rebase", "Put an image on top of another, to share what is the same"),
+        Entry("recipes", "make", "recipes", "List the built-in recipes"),
         Entry("rm", "images", "rmi", "Remove images"),
+        *_in_group("tag"),
     ),
     "volume": (
         Entry("create", "volume", "create", "Make a volume"),
@@ -135,3 +136,13 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("prune", "prune", "prune_system", "Remove everything that nothing uses"),
     ),
 }
+
+ELSEWHERE = {
+    "build": "ireko image make",
+    "export": "ireko image export",
+    "import": "ireko image import",
+    "load": "ireko image import",
+    "pull": "ireko image make",
+    "save": "ireko image export",
+}
+"""What docker calls by these names, and we by others."""

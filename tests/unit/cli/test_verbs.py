@@ -60,6 +60,7 @@ def test_an_unknown_verb_is_a_usage_error_with_the_nearest(cli) -> None:
     ran = cli("imags")
     assert ran.code == 1
     assert 'unknown command: "ireko imags" (did you mean images or image?)' in ran.err
+    assert 'unknown command: "ireko save" (see ireko image export --help)' in cli("save", "nano").err
 
 
 def test_a_container_called_run_is_no_verb(cli) -> None:
