@@ -16,7 +16,7 @@ from ireko.disk.operations.rewriting import disks_in
 from ireko.drivers.base import ExistingMachine
 from ireko.engine.context import Context
 from ireko.engine.importing import Imported, Importer, Settings, Source, is_folder
-from ireko.errors import Ambiguous, Conflict, InvalidInput, IrekoError, Kind, NotFound
+from ireko.errors import Ambiguous, Conflict, Denied, InvalidInput, IrekoError, Kind, NotFound
 from ireko.model.names import Reference
 from ireko.model.recipe import Progress
 
@@ -75,6 +75,8 @@ class Adopter:
         folder = path.is_absolute() and is_folder(path)
         existing = await self._existing(machine)
         if existing is not None:
+            if folder:
+                _check_inside(existing, (path, *within))
             return _of_machine(existing, within)
         if not path.is_absolute():
             raise NotFound(
@@ -105,6 +107,16 @@ def _of_machine(machine: ExistingMachine, within: tuple[Path, ...]) -> _Found:
     settings = Settings(None, machine.generation, machine.hardware, machine.cpus, machine.memory)
     warnings = tuple(f'the disk "{each.path}" of "{machine.name}" is not part of the image' for each in others)
     return _Found(machine.name, Source(first.path, first.format, within), settings, warnings)
+
+
+def _check_inside(machine: ExistingMachine, folders: Sequence[Path]) -> None:
+    """A folder may come from elsewhere: what is written in it is no reason to read any file of this host. Raises Denied."""
+    for disk in machine.disks[:1]:
+        if not Folders(folders).allow(disk.path):
+            raise Denied(
+                f'the machine "{machine.name}" has its disk outside of its folder: "{disk.path}"',
+                hint=f"--parents {shlex.quote(str(disk.path.parent))} allows it, if you trust where the machine comes from",
+            )
 
 
 def _leaf(folder: Path) -> Path:
