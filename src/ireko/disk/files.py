@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -226,9 +226,16 @@ def _open(path: Path, flags: int, mode: int, called: Path) -> int:
     if stat.S_ISREG(kind) or stat.S_ISBLK(kind):
         return descriptor
     os.close(descriptor)
-    raise DiskUnsupported(
-        called, "the kind of the file", found=oct(stat.S_IFMT(kind)), wanted="a regular file or a block device"
-    )
+    found = next((name for test, name in _KINDS if test(kind)), "something else")
+    raise DiskUnsupported(called, "what lies there", found=found, wanted="a regular file or a block device")
+
+
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a character device"),
+)
 
 
 class _HoleMap:

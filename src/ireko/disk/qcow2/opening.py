@@ -120,7 +120,12 @@ def _check_features(file: DiskFile, data: bytes, header: Header) -> None:
     features = header.incompatible_features
     if features & INCOMPATIBLE_DATA_FILE:
         raise DiskUnsupported(
-            file.path, "the place of the data", offset=72, found="an external data file", wanted="this file"
+            file.path,
+            "the place of the data",
+            offset=72,
+            found="an external data file",
+            wanted="this file",
+            hint=f'qemu-img convert -O qcow2 "{file.path}" whole.qcow2',
         )
     if unknown := features & ~_KNOWN:
         names = _feature_names(file, data, header)
@@ -130,7 +135,12 @@ def _check_features(file: DiskFile, data: bytes, header: Header) -> None:
         )
     if header.crypt_method:
         raise DiskUnsupported(
-            file.path, "the encryption method", offset=32, found=header.crypt_method, wanted="0, for none"
+            file.path,
+            "the encryption method",
+            offset=32,
+            found=header.crypt_method,
+            wanted="0, for none",
+            hint="qemu-img convert makes a plain copy of it, given its secret",
         )
 
 
