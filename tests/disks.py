@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from pathlib import Path
 
 from ireko.disk.base import Allocation, NewLayer
@@ -33,3 +34,9 @@ def content(path: Path, *within: Path) -> bytes:
     """All that a disk shows."""
     with open_chain(path, within=within or (path.parent,)) as chain:
         return chain.view.read(0, chain.view.size)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """What is in a tar archive, as the system's own tool finds it."""
+    folder.mkdir()
+    subprocess.run(["tar", "-xf", archive, "-C", folder], check=True)

@@ -32,7 +32,7 @@ from ireko.engine.importing import Settings, Source
 from ireko.host import process
 from ireko.model.image import Image
 from ireko.model.names import Reference
-from tests.disks import SIZE, content, write_disk
+from tests.disks import SIZE, content, unpack, write_disk
 
 from .conftest import Daemon, Http
 
@@ -179,9 +179,7 @@ class TestTree:
         self, http: Http, daemon: Daemon, stack: Image, tmp_path: Path, name: str
     ) -> None:
         await export(http, "web:2", tmp_path / "web.tar", Tree=True, Format=name)
-        with tarfile.open(tmp_path / "web.tar") as archive:
-            archive.extraction_filter = tarfile.fully_trusted_filter
-            archive.extractall(tmp_path / "web")
+        unpack(tmp_path / "web.tar", tmp_path / "web")
         with open_chain(tmp_path / f"web/layers/3.{name}") as chain:
             assert chain_ids(chain.layers, Progress()) == ids(daemon, "web:2")
         assert (tmp_path / f"web/boot/{stack.config.boot.id}/kernel").read_bytes() == b"fake kernel"  # type: ignore[union-attr]

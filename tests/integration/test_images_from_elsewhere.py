@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.disks import write_disk
+from tests.disks import unpack, write_disk
 from tests.integration.test_guests import Host
 
 pytestmark = pytest.mark.qemu
@@ -32,7 +31,7 @@ def machine(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as Hyper-V has it: a disk in VHDX, and a checkpoint on it. The image `kept` is what it shows."""
     folder = tmp_path_factory.mktemp("Kept Server") / "Virtual Hard Disks"
     host.out("image", "export", "--tree", "--format", "vhdx", "kept", str(folder.parent / "kept.tar"))
-    shutil.unpack_archive(folder.parent / "kept.tar", folder.parent / "unpacked", filter="data")
+    unpack(folder.parent / "kept.tar", folder.parent / "unpacked")
     folder.mkdir()
     for path in (folder.parent / "unpacked" / "layers").glob("*.vhdx"):
         path.rename(folder / path.name)

@@ -379,7 +379,7 @@ async def linked(world: World, folder: Path) -> Path:
 
 LINKED = [
     (lambda disk: os.utime(disk, ns=(1, 1)), "which was changed since it was linked"),
-    (lambda disk: disk.unlink(), "can't be read: No such file"),
+    (lambda disk: disk.unlink(), "there is no file"),
 ]
 
 
