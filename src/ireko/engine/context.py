@@ -135,6 +135,16 @@ class Context:
         if moved:
             await to_its_end(asyncio.to_thread(self._remove, moved))
 
+    @contextlib.asynccontextmanager
+    async def work_folder(self) -> AsyncIterator[Path]:
+        """A fresh folder in `tmp/` for what is half-made; it goes with all that is left in it."""
+        folder = self.paths.tmp / new_id()
+        self.files.make_folder(folder)
+        try:
+            yield folder
+        finally:
+            await self.discard(folder)
+
     def _remove(self, folders: list[Path]) -> None:
         for folder in folders:
             try:

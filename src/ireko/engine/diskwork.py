@@ -31,7 +31,12 @@ async def do(step: str, job: Callable[[base.Progress], Result], *, progress: Pro
 
     progress(step, None, None)
     steps = base.Progress(report)
-    work = asyncio.create_task(asyncio.to_thread(job, steps))
+    return await stoppable(lambda: job(steps), steps)
+
+
+async def stoppable(job: Callable[[], Result], steps: base.Progress) -> Result:
+    """Have a thread do a job that looks at `steps`. When it is cancelled the job is stopped so, and has then stopped."""
+    work = asyncio.create_task(asyncio.to_thread(job))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

@@ -15,22 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ireko.disk import partitions
-from ireko.disk.base import Layer
 from ireko.disk.base import Progress as Steps
 from ireko.disk.errors import file_error, told
 from ireko.disk.files import DiskFile
 from ireko.disk.formats import Format, format_for, format_named, open_layer
-from ireko.disk.operations.compare import first_difference
 from ireko.disk.operations.flatten import flatten
 from ireko.disk.output import move_into_place
 from ireko.disk.use import refuse_use
 from ireko.disk.view import View
 from ireko.engine import chains, diskwork, halfmade, layers, lookup, machines
 from ireko.engine.archives.contents import gather, identified
-from ireko.engine.archives.folder import work_folder
 from ireko.engine.archives.writing import Kernels, Writer, check_format, gathered
 from ireko.engine.context import Context, to_its_end
-from ireko.errors import AlreadyThere, Conflict, Damaged, InvalidInput, NotFound
+from ireko.errors import AlreadyThere, Conflict, Damaged, InvalidInput
 from ireko.host import files
 from ireko.model.image import Image
 from ireko.model.names import short
@@ -111,7 +108,7 @@ class Exporter:
         contents = gather(self._context, refs)
         tops = [each.image.top for each in contents.images]
         with contextlib.closing(Kernels(self._context, contents)) as kernels:
-            async with layers.holding(self._context, *tops), work_folder(self._context) as folder:
+            async with layers.holding(self._context, *tops), self._context.work_folder() as folder:
                 found = await identified(self._context, contents.layers, progress)
                 yield Writer(self._context, contents, found, kernels, format_name=format_name, folder=folder)
 
@@ -122,11 +119,8 @@ class Exporter:
             self._check_place(target)
 
     def _check_place(self, target: Target) -> None:
-        path, root = target.path, self._context.paths.root
-        if not path.parent.is_dir():
-            raise NotFound(f'there is no folder "{path.parent}"', hint=f"mkdir -p {path.parent}")
-        if path.parent.resolve().is_relative_to(root.resolve()):
-            raise InvalidInput(f'"{path}" is inside "{root}", where ireko deletes what it does not know')
+        path = target.path
+        halfmade.check_place(self._context, path)
         if path.is_dir():
             raise InvalidInput(f'"{path}" is a folder', hint=f"name a file in it: {shlex.quote(str(path / 'image'))}")
         if os.path.lexists(path) and not target.force:
@@ -174,11 +168,8 @@ class _Disk:
 
     def compare(self, steps: Steps) -> None:
         """Raises Damaged when it shows anything else than the image."""
-        with chains.of_layer(self._context, self._image.top) as chain, self._open() as written:
-            view = View([written])
-            offset = first_difference(chain.view, view, steps)
-            if offset is None and view.size < chain.view.size:
-                offset = view.size
+        with chains.of_layer(self._context, self._image.top) as chain:
+            offset = chains.first_difference(chain, self._path, self._format, steps)
         if offset is not None:
             raise Damaged(
                 f'what was written for "{self._path.name}" differs from the image at byte {offset}, so it was deleted',
@@ -187,11 +178,8 @@ class _Disk:
 
     def look(self) -> partitions.Contents:
         """What is on it."""
-        with self._open() as written:
+        with open_layer(self._path, format_name=self._format) as written:
             return partitions.look(View([written]))
-
-    def _open(self) -> Layer:
-        return open_layer(self._path, format_name=self._format)
 
 
 def _format(target: Target) -> Format:
@@ -243,12 +231,4 @@ async def _pieces(writer: Writer) -> AsyncGenerator[bytes, None]:
 
 async def _next(pieces: Iterator[bytes], steps: Steps) -> bytes | None:
     """The next piece, made by a thread; None after the last. When it is cancelled the thread has stopped."""
-    work = asyncio.create_task(asyncio.to_thread(next, pieces, None))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        steps.cancel()
-        await asyncio.wait([work])
-        if not work.cancelled():
-            work.exception()
-        raise
+    return await diskwork.stoppable(lambda: next(pieces, None), steps)

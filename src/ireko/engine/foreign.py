@@ -12,7 +12,6 @@ from ireko.disk.files import DiskFile
 from ireko.engine.context import Context
 from ireko.errors import InvalidInput, ProgramFailed, Unsupported
 from ireko.host import process
-from ireko.model.names import new_id
 from ireko.model.recipe import Progress
 
 FORMATS = ("vmdk", "vdi")
@@ -52,13 +51,8 @@ async def readable(context: Context, path: Path, format_name: str, *, progress: 
     if found == "vmdk":
         _refuse_other_files(path)
     progress(f"reading the {found} disk", None, None)
-    folder = context.paths.tmp / new_id()
-    context.files.make_folder(folder)
-    try:
-        target = folder / f"{path.stem}.qcow2"
-        yield await _convert(path, found, target)
-    finally:
-        await context.discard(folder)
+    async with context.work_folder() as folder:
+        yield await _convert(path, found, folder / f"{path.stem}.qcow2")
 
 
 async def _convert(path: Path, found: str, target: Path) -> Path:

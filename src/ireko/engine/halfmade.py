@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ireko.disk.errors import told
 from ireko.engine.context import Context, to_its_end
+from ireko.errors import InvalidInput, NotFound
 from ireko.model.names import new_id
 from ireko.store.database import Operation
 
@@ -22,6 +23,15 @@ KIND = "half-made"
 _LONGEST_STEM = 48
 """Characters, of up to four bytes each: a name has 255."""
 _log = logging.getLogger(__name__)
+
+
+def check_place(context: Context, place: Path) -> None:
+    """Raises NotFound when there is no folder for a place to be in, InvalidInput when it is in our own root."""
+    root = context.paths.root
+    if not place.parent.is_dir():
+        raise NotFound(f'there is no folder "{place.parent}"', hint=f"mkdir -p {place.parent}")
+    if place.parent.resolve().is_relative_to(root.resolve()):
+        raise InvalidInput(f'"{place}" is inside "{root}", where ireko deletes what it does not know')
 
 
 @contextlib.asynccontextmanager

@@ -7,10 +7,9 @@ file that it came from rather than copied. Linked, nothing is written at all: an
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shlex
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -177,7 +176,10 @@ class _Import:
     async def copy(self, settings: Settings, reference: Reference | None) -> Image:
         """Every layer that is not here yet is written."""
         known = origins.known(self._context, self._sources)
-        async with layers.holding(self._context, *(each.id for each in known[-1:])), self._folder() as folder:
+        async with (
+            layers.holding(self._context, *(each.id for each in known[-1:])),
+            self._context.work_folder() as folder,
+        ):
             fresh: list[tuple[Layer, Path]] = []
             for number, source in enumerate(self._sources[len(known) :], start=len(known) + 1):
                 below = fresh[-1] if fresh else None
@@ -204,7 +206,7 @@ class _Import:
             LinkedFile(str(each.info.path), each.info.format, identity)
             for each, identity in reversed(list(zip(self._sources, self._before, strict=True)))
         )
-        async with self._folder() as folder:
+        async with self._context.work_folder() as folder:
             layer_id = new_id()
             half = folder / layer_id
             self._context.files.make_folder(half)
@@ -296,15 +298,6 @@ class _Import:
         )
         storing.record(self._context, fresh, image, (reference,) if reference else ())
         return image
-
-    @contextlib.asynccontextmanager
-    async def _folder(self) -> AsyncIterator[Path]:
-        folder = self._context.paths.tmp / new_id()
-        self._context.files.make_folder(folder)
-        try:
-            yield folder
-        finally:
-            await self._context.discard(folder)
 
 
 def _new(context: Context, source: OpenLayer, layer_id: str, parent: Layer | None, below: Path | None) -> NewLayer:

@@ -51,16 +51,12 @@ class Maker:
                     with self._context.database.change() as change:
                         change.tag(reference, made.id)
                 return made
-            workdir = self._context.paths.tmp / new_id()
-            self._context.files.make_folder(workdir)
-            try:
+            async with self._context.work_folder() as workdir:
                 built = await self._recipes.build(
                     name, source, workdir=workdir, cache=self._context.paths.cache, progress=progress
                 )
                 progress("storing", None, None)
                 return await self._store(name, built, reference)
-            finally:
-                await self._context.discard(workdir)
 
     def _made_since(self, name: str, moment: object) -> Image | None:
         summary = next((each for each in self.summaries() if each.name == name), None)

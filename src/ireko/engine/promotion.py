@@ -22,18 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ireko.disk import partitions
-from ireko.disk.base import NewLayer
 from ireko.disk.base import Progress as Steps
-from ireko.disk.formats import create_layer, format_named, open_layer
-from ireko.disk.operations.compare import first_difference
-from ireko.disk.transfer import transfer
-from ireko.disk.view import View
+from ireko.disk.formats import format_named
+from ireko.disk.operations.flatten import flatten
 from ireko.drivers.base import StandaloneSpec
 from ireko.engine import chains, diskwork, halfmade, layers, machines, standalone
 from ireko.engine.containers import Containers
 from ireko.engine.context import Context, to_its_end
 from ireko.engine.removal import Remover
-from ireko.errors import AlreadyThere, Conflict, Damaged, InvalidInput, IrekoError, NotFound, Unavailable
+from ireko.errors import AlreadyThere, Conflict, Damaged, InvalidInput, IrekoError, Unavailable
 from ireko.host import files
 from ireko.model.container import Container, Status
 from ireko.model.names import check_machine_name
@@ -41,7 +38,6 @@ from ireko.model.recipe import Progress
 from ireko.store.database import Operation
 
 _AT_REST = {Status.CREATED, Status.EXITED, Status.DEAD}
-_LONGEST_STEM = 32
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ class Promoter:
                 hint=f"ireko stop {container.name}",
             )
         format_named(disk_format)
-        _check_place(wish.place, self._context.paths.root)
+        _check_place(self._context, wish.place)
         machines.check_chain(self._context, container.parent)
         if wish.register:
             await self._context.driver.check_register(check_machine_name(wish.register), disk_format)
@@ -168,24 +164,20 @@ class _Work:
         changes.write(self._folder / machine.seed, standalone.seed(self._container, machine, identity=identity))
 
     def _write_disk(self, steps: Steps) -> None:
-        target = self._folder / self._machine.disk
-        with chains.of_container(self._context, self._container) as chain:
-            new = NewLayer(chain.view.size, sector_size=chain.leaf.info.sector_size)
-            with create_layer(target, new, format_name=self._machine.format) as writer:
-                transfer(chain.view, writer, steps)
-                writer.finish()
+        flatten(
+            self._context.paths.container_disk(self._container.id),
+            self._folder / self._machine.disk,
+            within=chains.folders(self._context, self._container.parent),
+            source_format=self._context.driver.abilities.disk_format,
+            target_format=self._machine.format,
+            progress=steps,
+        )
 
     def _compare(self, steps: Steps) -> None:
         """Raises Damaged when the disk that was written shows anything else than the container's."""
         target, name = self._folder / self._machine.disk, self._container.name
-        with (
-            chains.of_container(self._context, self._container) as chain,
-            open_layer(target, format_name=self._machine.format) as written,
-        ):
-            view = View([written])
-            offset = first_difference(chain.view, view, steps)
-            if offset is None and view.size < chain.view.size:
-                offset = view.size
+        with chains.of_container(self._context, self._container) as chain:
+            offset = chains.first_difference(chain, target, self._machine.format, steps)
         if offset is not None:
             raise Damaged(
                 f'the disk that was written for "{name}" differs from the container\'s at byte {offset}, so it was deleted',
@@ -198,15 +190,12 @@ def _look(context: Context, container: Container) -> partitions.Contents:
         return partitions.look(chain.view)
 
 
-def _check_place(place: Path, root: Path) -> None:
+def _check_place(context: Context, place: Path) -> None:
     if not place.is_absolute():
         raise InvalidInput(f'the path "{place}" must be absolute')
     if ".." in place.parts or not place.name:
         raise InvalidInput(f'the path "{place}" names no new folder')
-    if not place.parent.is_dir():
-        raise NotFound(f'there is no folder "{place.parent}"', hint=f"mkdir -p {place.parent}")
-    if place.parent.resolve().is_relative_to(root.resolve()):
-        raise InvalidInput(f'"{place}" is inside "{root}", where ireko deletes what it does not know')
+    halfmade.check_place(context, place)
     if os.path.lexists(place) and not _is_empty_folder(place):
         raise _taken(place)
     if os.path.ismount(place):

@@ -41,11 +41,11 @@ class Reshaper:
         def write(target: Path, _place: Path, steps: Steps) -> None:
             flatten(source, target, within=within, target_format=form, progress=steps)
 
-        async with layers.holding(self._context, top.id):
-            layer, folder = await self._layer(f"flattening {ref}", write, parent=None, progress=progress)
+        async with layers.holding(self._context, top.id), self._context.work_folder() as folder:
+            layer, half = await self._layer(f"flattening {ref}", folder, write, parent=None, progress=progress)
             history = (History(layer.created, f"flatten {short(image.id)}", "", layer.size),)
             fresh = replace(image, layers=(layer.id,), history=history)
-            return self._record(fresh, layer, folder, self._names(image, ref, reference))
+            return self._record(fresh, layer, half, self._names(image, ref, reference))
 
     async def rebase(self, ref: str, onto: str, *, reference: Reference | None, progress: Progress) -> Image:
         """The image as one layer on top of another image: what is the same in both is stored once.
@@ -66,16 +66,18 @@ class Reshaper:
         def write(target: Path, place: Path, steps: Steps) -> None:
             write_on_top(source, target, parent=parent, within=within, placed=place, target_format=form, progress=steps)
 
-        async with layers.holding(context, image.top, base.top):
-            layer, folder = await self._layer(f"rebasing {ref}", write, parent=base.top, progress=progress)
+        async with layers.holding(context, image.top, base.top), context.work_folder() as folder:
+            layer, half = await self._layer(f"rebasing {ref}", folder, write, parent=base.top, progress=progress)
             step = History(layer.created, f"rebase {short(image.id)}", "", layer.size)
             fresh = replace(image, layers=(*base.layers, layer.id), history=(*base.history, step))
-            return self._record(fresh, layer, folder, self._names(image, ref, reference))
+            return self._record(fresh, layer, half, self._names(image, ref, reference))
 
-    async def _layer(self, step: str, write: _Write, *, parent: str | None, progress: Progress) -> tuple[Layer, Path]:
-        """The new layer, sealed, in a folder of its own in `tmp`; nothing stays when it fails."""
+    async def _layer(
+        self, step: str, folder: Path, write: _Write, *, parent: str | None, progress: Progress
+    ) -> tuple[Layer, Path]:
+        """The new layer, sealed, and the folder of its own that it has in a work folder."""
         context, layer_id = self._context, new_id()
-        half, place = context.paths.tmp / layer_id, context.paths.layer_disk(layer_id)
+        half, place = folder / layer_id, context.paths.layer_disk(layer_id)
 
         def job(steps: Steps) -> Layer:
             write(half / place.name, place, steps)
@@ -84,19 +86,11 @@ class Reshaper:
             return layer
 
         context.files.make_folder(half)
-        try:
-            return await diskwork.do(step, job, progress=progress), half
-        except BaseException:
-            context.files.remove_tree(half)
-            raise
+        return await diskwork.do(step, job, progress=progress), half
 
-    def _record(self, image: Image, layer: Layer, folder: Path, names: tuple[Reference, ...]) -> Image:
+    def _record(self, image: Image, layer: Layer, half: Path, names: tuple[Reference, ...]) -> Image:
         fresh = with_id(replace(image, id="", created=now(), parent=None))
-        try:
-            storing.record(self._context, [(layer, folder)], fresh, names)
-        except BaseException:
-            self._context.files.remove_tree(folder)
-            raise
+        storing.record(self._context, [(layer, half)], fresh, names)
         return fresh
 
     def _check_sizes(self, image: Image, base: Image, ref: str, onto: str) -> None:

@@ -23,7 +23,6 @@ from ireko.disk.formats import create_layer, open_layer
 from ireko.disk.reference import reference_to
 from ireko.engine import diskwork, layers, machines, storing
 from ireko.engine.archives.contents import described
-from ireko.engine.archives.folder import work_folder
 from ireko.engine.archives.manifest import StoredImage, StoredLayer
 from ireko.engine.archives.receiving import Received, Receiver
 from ireko.engine.context import Context, to_its_end
@@ -57,7 +56,7 @@ class Loader:
         """
         if not path.is_absolute():
             raise InvalidInput(f'the path "{path}" must be absolute')
-        async with work_folder(self._context) as folder:
+        async with self._context.work_folder() as folder:
             with contextlib.closing(Receiver(folder)) as receiver:
 
                 def read(steps: Steps) -> Received:
@@ -70,7 +69,7 @@ class Loader:
         self, pieces: AsyncIterator[bytes], *, reference: Reference | None, progress: Progress
     ) -> tuple[Loaded, ...]:
         """The same, of an archive that comes as a stream."""
-        async with work_folder(self._context) as folder:
+        async with self._context.work_folder() as folder:
             with contextlib.closing(Receiver(folder)) as receiver:
                 received = await _receive_stream(pieces, receiver, progress)
             return await self._store(received, folder, reference, progress)

@@ -11,7 +11,6 @@ from ireko.disk.operations.remake import remake
 from ireko.disk.use import refuse_use
 from ireko.engine import diskwork
 from ireko.engine.context import Context
-from ireko.model.names import new_id
 from ireko.model.recipe import Progress
 
 
@@ -29,11 +28,10 @@ async def remade(
 
     Raises Conflict when a machine writes to the disk, before or after; NoSpace; and what reading it raises.
     """
-    form, folder = context.driver.abilities.disk_format, context.paths.tmp / new_id()
-    new = folder / disk.name
+    form = context.driver.abilities.disk_format
     refuse_use(disk)
-    context.files.make_folder(folder)
-    try:
+    async with context.work_folder() as folder:
+        new = folder / disk.name
         await diskwork.do(
             step,
             lambda steps: remake(disk, new, parent=parent, smaller=smaller, format_name=form, progress=steps),
@@ -41,5 +39,3 @@ async def remade(
         )
         refuse_use(disk)
         yield new
-    finally:
-        await context.discard(folder)
