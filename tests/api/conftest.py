@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -74,10 +75,9 @@ class Http:
         return b"".join(data for _, data in FrameDecoder().feed(await answered.read())).decode()
 
 
-@pytest.fixture
-async def daemon(base_root: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
-    folder = tmp_path_factory.mktemp("d")  # short, as a socket's path must be
-    shutil.copytree(base_root, folder / "root")
+@contextlib.asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Daemon]:
+    """A daemon on the root in a folder, whose path is short, as a socket's must be."""
     host = FakeHost()
     engine = await Engine.open(root=folder / "root", driver=FakeDriver(host), recipes=FakeBook())
     stopped = asyncio.Event()
@@ -89,8 +89,23 @@ async def daemon(base_root: Path, tmp_path_factory: pytest.TempPathFactory) -> A
         await host.cut_power()
 
 
-@pytest.fixture
-async def http(daemon: Daemon) -> AsyncIterator[Http]:
+@contextlib.asynccontextmanager
+async def talking(daemon: Daemon) -> AsyncIterator[Http]:
+    """Requests to a daemon."""
     connector = aiohttp.UnixConnector(path=str(daemon.socket))
     async with aiohttp.ClientSession(connector=connector) as session:
         yield Http(session)
+
+
+@pytest.fixture
+async def daemon(base_root: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
+    folder = tmp_path_factory.mktemp("d")
+    shutil.copytree(base_root, folder / "root")
+    async with serving(folder) as made:
+        yield made
+
+
+@pytest.fixture
+async def http(daemon: Daemon) -> AsyncIterator[Http]:
+    async with talking(daemon) as made:
+        yield made

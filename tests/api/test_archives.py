@@ -17,16 +17,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import zstandard
 
-from ireko.api.server import ApiServer
 from ireko.disk.base import Progress
 from ireko.disk.chain import chain_ids, open_chain
 from ireko.disk.files import DiskFile
-from ireko.drivers.fake import FakeBook, FakeDriver, FakeHost
-from ireko.engine.engine import Engine
 from ireko.engine.exporting import Target
 from ireko.engine.importing import Settings, Source
 from ireko.host import process
@@ -34,7 +30,7 @@ from ireko.model.image import Image
 from ireko.model.names import Reference
 from tests.disks import SIZE, content, unpack, write_disk
 
-from .conftest import Daemon, Http
+from .conftest import Daemon, Http, serving, talking
 
 FORMATS = ("qcow2", "vhdx")
 
@@ -42,21 +38,14 @@ FORMATS = ("qcow2", "vhdx")
 @pytest.fixture
 async def far(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
     """Another daemon, that has nothing yet."""
-    folder, host = tmp_path_factory.mktemp("f"), FakeHost()
-    engine = await Engine.open(root=folder / "root", driver=FakeDriver(host), recipes=FakeBook())
-    stopped = asyncio.Event()
-    try:
-        async with ApiServer(engine, hosts=[f"unix://{folder / 's'}"], on_stop=stopped.set):
-            yield Daemon(engine, folder / "s", stopped)
-    finally:
-        await engine.close()
-        await host.cut_power()
+    async with serving(tmp_path_factory.mktemp("f")) as made:
+        yield made
 
 
 @pytest.fixture
 async def far_http(far: Daemon) -> AsyncIterator[Http]:
-    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(far.socket))) as session:
-        yield Http(session)
+    async with talking(far) as made:
+        yield made
 
 
 @pytest.fixture
