@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ireko.disk.base import Layer, LayerWriter, NewLayer
+from ireko.disk.base import Layer, LayerInfo, LayerWriter, NewLayer
 from ireko.disk.errors import DiskUnsupported
 from ireko.disk.files import DiskFile
 from ireko.disk.output import Output
@@ -69,6 +69,12 @@ def open_layer(path: Path, *, format_name: str = "") -> Layer:
     except BaseException:
         file.close()
         raise
+
+
+def described(path: Path, format_name: str = "") -> LayerInfo:
+    """What a disk file says of itself; raises what `open_layer` does."""
+    with open_layer(path, format_name=format_name) as layer:
+        return layer.info
 
 
 def create_layer(

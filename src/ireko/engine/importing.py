@@ -19,9 +19,7 @@ from ireko.disk.base import Layer as OpenLayer
 from ireko.disk.base import Progress as Steps
 from ireko.disk.chain import Chain, open_chain
 from ireko.disk.errors import told
-from ireko.disk.formats import create_layer, open_layer
 from ireko.disk.links import ChainBroken
-from ireko.disk.reference import reference_to
 from ireko.disk.seals import intact_seal
 from ireko.disk.transfer import transfer
 from ireko.disk.use import refuse_use
@@ -207,28 +205,10 @@ class _Import:
             for each, identity in reversed(list(zip(self._sources, self._before, strict=True)))
         )
         async with self._context.work_folder() as folder:
-            layer_id = new_id()
-            half = folder / layer_id
-            self._context.files.make_folder(half)
-            path = half / self._context.paths.layer_disk(layer_id).name
-            self._stand_on(leaf, path)
-            layer = layers.seal(self._context, layer_id, path, parent=None)
-            self._context.files.sync_tree(half)
+            half = folder / new_id()
+            layer = storing.write_layer(self._context, half, _standing_on(leaf), lambda _: None, parent=None)
             layer = replace(layer, linked=files)
             return self._record([layer], [(layer, half)], settings, reference)
-
-    def _stand_on(self, leaf: LayerInfo, path: Path) -> None:
-        """An empty layer on a file that stays where it is, wherever our own root goes: its path is absolute."""
-        place = RecordedPath(PathKind.ABSOLUTE, str(leaf.path), windows=sys.platform == "win32")
-        identities = (leaf.identity.content,) if leaf.identity.content else ()
-        new = NewLayer(
-            leaf.size,
-            Allocation.DIFFERENCING,
-            parent=ParentReference((place,), identities, leaf.format),
-            disk_id=leaf.identity.disk,
-        )
-        with create_layer(path, new, format_name=self._context.driver.abilities.disk_format) as writer:
-            writer.finish()
 
     def _check_linkable(self, leaf: LayerInfo) -> None:
         own, root = self._context.driver.abilities.disk_format, self._context.paths.root
@@ -251,21 +231,19 @@ class _Import:
     async def _layer(
         self, step: str, source: OpenLayer, folder: Path, parent: Layer | None, parent_folder: Path | None
     ) -> tuple[Layer, Path]:
-        layer_id = new_id()
-        half, name = folder / layer_id, self._context.paths.layer_disk(layer_id).name
-        self._context.files.make_folder(half)
-        below = None
-        if parent is not None:
-            below = (parent_folder or self._context.paths.layer(parent.id)) / name
+        context, half = self._context, folder / new_id()
+        if parent is not None and parent_folder is None:
+            parent_folder = context.paths.layer(parent.id)
 
         def job(steps: Steps) -> Layer:
-            new = _new(self._context, source, layer_id, parent, below)
-            with create_layer(half / name, new, format_name=self._context.driver.abilities.disk_format) as writer:
-                transfer(View([source]), writer, steps)
-                writer.finish()
-            sealed = layers.seal(self._context, layer_id, half / name, parent=parent.id if parent else None)
-            self._context.files.sync_tree(half)
-            return sealed
+            new = storing.child_of(context, half.name, source.info.size, parent, parent_folder)
+            return storing.write_layer(
+                context,
+                half,
+                new,
+                lambda writer: transfer(View([source]), writer, steps),
+                parent=parent.id if parent else None,
+            )
 
         layer = await diskwork.do(step, job, progress=self._progress)
         seal = intact_seal(source.info.path, source.file)
@@ -300,14 +278,16 @@ class _Import:
         return image
 
 
-def _new(context: Context, source: OpenLayer, layer_id: str, parent: Layer | None, below: Path | None) -> NewLayer:
-    if parent is None or below is None:
-        return NewLayer(source.info.size)
-    with open_layer(below) as found:
-        reference = reference_to(
-            found.info, context.paths.layer_disk(layer_id), parent_path=context.paths.layer_disk(parent.id)
-        )
-        return NewLayer(source.info.size, Allocation.DIFFERENCING, parent=reference, disk_id=found.info.identity.disk)
+def _standing_on(leaf: LayerInfo) -> NewLayer:
+    """An empty layer on a file that stays where it is, wherever our own root goes: its path is absolute."""
+    place = RecordedPath(PathKind.ABSOLUTE, str(leaf.path), windows=sys.platform == "win32")
+    identities = (leaf.identity.content,) if leaf.identity.content else ()
+    return NewLayer(
+        leaf.size,
+        Allocation.DIFFERENCING,
+        parent=ParentReference((place,), identities, leaf.format),
+        disk_id=leaf.identity.disk,
+    )
 
 
 def _boot_warnings(contents: partitions.Contents, config: ImageConfig) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from ireko.engine import layers, storing
+from ireko.engine import storing
 from ireko.engine.context import Context, now, to_its_end
 from ireko.errors import NotFound
 from ireko.model.image import Boot, History, Image, Layer, with_id
@@ -86,8 +86,7 @@ class Maker:
         files, paths = self._context.files, self._context.paths
         files.make_folder(half)
         files.move(built.disk, half / paths.layer_disk(half.name).name)
-        layer = layers.seal(self._context, half.name, half / paths.layer_disk(half.name).name, parent=None)
-        files.sync_tree(half)
+        layer = storing.seal_layer(self._context, half, parent=None)
         if built.kernel is None or built.initrd is None:
             return layer, None
         return layer, storing.prepare_boot(self._context, built.kernel, built.initrd)

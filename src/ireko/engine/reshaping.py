@@ -81,9 +81,7 @@ class Reshaper:
 
         def job(steps: Steps) -> Layer:
             write(half / place.name, place, steps)
-            layer = layers.seal(context, layer_id, half / place.name, parent=parent)
-            context.files.sync_tree(half)
-            return layer
+            return storing.seal_layer(context, half, parent=parent)
 
         context.files.make_folder(half)
         return await diskwork.do(step, job, progress=progress), half

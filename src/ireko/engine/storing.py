@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ireko.disk.base import Allocation, LayerWriter, NewLayer
+from ireko.disk.formats import create_layer, described
+from ireko.disk.reference import reference_to
 from ireko.engine import layers
 from ireko.engine.context import Context
 from ireko.model.image import Image, Layer
@@ -24,6 +27,42 @@ def prepare_boot(context: Context, kernel: Path, initrd: Path) -> Path:
         context.files.set_mode(folder / name, layers.SEALED)
     context.files.sync_tree(folder)
     return folder
+
+
+def child_of(context: Context, layer_id: str, size: int, parent: Layer | None, folder: Path | None) -> NewLayer:
+    """What a new layer is to be whose file will lie where the layers do; `folder` is where its parent's lies now."""
+    if parent is None or folder is None:
+        return NewLayer(size)
+    place = context.paths.layer_disk(parent.id)
+    below = described(folder / place.name, parent.format)
+    reference = reference_to(below, context.paths.layer_disk(layer_id), parent_path=place)
+    return NewLayer(
+        size,
+        Allocation.DIFFERENCING,
+        sector_size=below.sector_size,
+        parent=reference,
+        disk_id=below.identity.disk,
+    )
+
+
+def write_layer(
+    context: Context, folder: Path, new: NewLayer, fill: Callable[[LayerWriter], object], *, parent: str | None
+) -> Layer:
+    """Write a layer in a fresh folder, whose name is its id, and seal it. Blocks."""
+    context.files.make_folder(folder)
+    path = folder / context.paths.layer_disk(folder.name).name
+    with create_layer(path, new, format_name=context.driver.abilities.disk_format) as writer:
+        fill(writer)
+        writer.finish()
+    return seal_layer(context, folder, parent=parent)
+
+
+def seal_layer(context: Context, folder: Path, *, parent: str | None) -> Layer:
+    """Seal the layer in a folder whose name is its id, and have all of it on the disk. Blocks."""
+    path = folder / context.paths.layer_disk(folder.name).name
+    layer = layers.seal(context, folder.name, path, parent=parent)
+    context.files.sync_tree(folder)
+    return layer
 
 
 def record(

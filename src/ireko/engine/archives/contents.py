@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ireko.disk.base import Extent, ExtentKind, LayerInfo, Problem
+from ireko.disk.base import Extent, ExtentKind, Problem
 from ireko.disk.base import Layer as OpenLayer
 from ireko.disk.base import Progress as Steps
 from ireko.disk.delta import chain_id, diff_id
@@ -124,9 +124,3 @@ class Stack(OpenLayer):
     def _read_encoded(self, offset: int, view: memoryview) -> None:
         buffer: WritableBuffer = view
         self._view.read_into(offset, buffer)
-
-
-def described(path: Path, format_name: str) -> LayerInfo:
-    """What a disk file says of itself."""
-    with open_layer(path, format_name=format_name) as layer:
-        return layer.info

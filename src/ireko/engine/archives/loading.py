@@ -13,16 +13,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ireko.disk.base import Allocation, NewLayer
 from ireko.disk.base import Layer as OpenLayer
+from ireko.disk.base import NewLayer
 from ireko.disk.base import Progress as Steps
 from ireko.disk.delta import diff_id, identity_of, read_delta, write_delta
 from ireko.disk.errors import DiskError
 from ireko.disk.files import DiskFile
-from ireko.disk.formats import create_layer, open_layer
-from ireko.disk.reference import reference_to
+from ireko.disk.formats import open_layer
 from ireko.engine import diskwork, layers, machines, storing
-from ireko.engine.archives.contents import described
 from ireko.engine.archives.manifest import StoredImage, StoredLayer
 from ireko.engine.archives.receiving import Received, Receiver
 from ireko.engine.context import Context, to_its_end
@@ -174,33 +172,23 @@ class _Store:
         context = self._context
         parent = self._layers[stored.parent] if stored.parent else None
         half = self._folder / layer_id
-        context.files.make_folder(half)
-        path = half / context.paths.layer_disk(layer_id).name
         with self._open(stored) as source:
-            new = self._new(stored, source, layer_id, parent)
-            with create_layer(path, new, format_name=context.driver.abilities.disk_format) as writer:
-                _hold(stored, write_delta(read_delta(source, steps), writer))
-                writer.finish()
+            layer = storing.write_layer(
+                context,
+                half,
+                self._new(stored, source, layer_id, parent),
+                lambda writer: _hold(stored, write_delta(read_delta(source, steps), writer)),
+                parent=parent.id if parent else None,
+            )
         self._received.paths[stored.file.name].unlink()
-        layer = layers.seal(context, layer_id, path, parent=parent.id if parent else None)
-        context.files.sync_tree(half)
         self._fresh[layer_id] = half
         return replace(layer, diff_id=stored.diff_id, chain_id=stored.chain_id, created=stored.created)
 
     def _new(self, stored: StoredLayer, source: OpenLayer, layer_id: str, parent: Layer | None) -> NewLayer:
         identity = identity_of(stored.chain_id)
-        if parent is None:
-            return NewLayer(source.info.size, content_id=identity, disk_id=identity)
-        place = self._context.paths.layer_disk(parent.id)
-        below = described(self._fresh.get(parent.id, place.parent) / place.name, parent.format)
-        return NewLayer(
-            source.info.size,
-            Allocation.DIFFERENCING,
-            sector_size=below.sector_size,
-            parent=reference_to(below, self._context.paths.layer_disk(layer_id), parent_path=place),
-            content_id=identity,
-            disk_id=below.identity.disk,
-        )
+        folder = self._fresh.get(parent.id, self._context.paths.layer(parent.id)) if parent else None
+        new = storing.child_of(self._context, layer_id, source.info.size, parent, folder)
+        return replace(new, content_id=identity, disk_id=new.disk_id if parent else identity)
 
     @contextlib.contextmanager
     def _open(self, stored: StoredLayer) -> Iterator[OpenLayer]:

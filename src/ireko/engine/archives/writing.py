@@ -17,10 +17,10 @@ from ireko.disk.base import Allocation, LayerInfo, NewLayer, ParentReference, Pa
 from ireko.disk.base import Progress as Steps
 from ireko.disk.delta import identity_of, read_delta, write_delta
 from ireko.disk.files import DiskFile
-from ireko.disk.formats import create_layer
+from ireko.disk.formats import create_layer, described
 from ireko.disk.qcow2.renamed import renamed_head
 from ireko.engine.archives import manifest, tarring
-from ireko.engine.archives.contents import Contents, described, open_source
+from ireko.engine.archives.contents import Contents, open_source
 from ireko.engine.archives.manifest import Manifest, StoredBoot, StoredFile, StoredImage, StoredLayer
 from ireko.engine.context import Context
 from ireko.errors import Damaged, InvalidInput
