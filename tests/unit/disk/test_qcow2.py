@@ -206,15 +206,26 @@ def test_internal_snapshots_are_said_and_left_aside(qemu_img: str, tmp_path: Pat
         assert list(layer.check(Progress())) == []
 
 
-def test_what_is_not_read_is_said(qemu_img: str, tmp_path: Path) -> None:
-    data, encrypted = tmp_path / "data.qcow2", tmp_path / "encrypted.qcow2"
-    qemu(qemu_img, "create", "-f", "qcow2", "-o", f"data_file={tmp_path / 'data.raw'}", data, "1M")
-    secret = ("--object", "secret,id=s,data=x", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10")
-    qemu(qemu_img, "create", "-f", "qcow2", *secret, encrypted, "1M")
+def test_an_external_data_file_is_not_read(qemu_img: str, tmp_path: Path) -> None:
+    path = tmp_path / "external.qcow2"
+    qemu(qemu_img, "create", "-f", "qcow2", "-o", f"data_file={tmp_path / 'data.raw'}", path, "1M")
     with pytest.raises(Unsupported, match="external data file"):
-        open_layer(data)
+        open_layer(path)
+
+
+@pytest.mark.parametrize("method", [1, 2], ids=["aes", "luks"])
+def test_an_encrypted_disk_is_not_read(qemu_img: str, tmp_path: Path, method: int) -> None:
+    path = tmp_path / "encrypted.qcow2"
+    # LUKS is set in the header by hand: qemu-img measures the processor before it makes such a disk, and fails on some busy ones.
+    secret = ("--object", "secret,id=s,data=x", "-o", "encrypt.format=aes,encrypt.key-secret=s")
+    qemu(qemu_img, "create", "-f", "qcow2", *secret, path, "1M")
+    with path.open("r+b") as file:
+        file.seek(32)
+        assert int.from_bytes(file.read(4)) == 1
+        file.seek(32)
+        file.write(method.to_bytes(4))
     with pytest.raises(Unsupported, match="encryption"):
-        open_layer(encrypted)
+        open_layer(path)
 
 
 @pytest.mark.parametrize("name", ["nbd://host/x", "json:{}", "a:b"])
