@@ -121,7 +121,7 @@ async def test_what_can_not_be_read_is_never_thrown_away(world: World) -> None:
     before = set(world.root.rglob("disk.*"))
     assert await world.open()
     engine = world.engine
-    assert [finding.name for finding in (await engine.system.report()).findings if broken in finding.found] == [
+    assert [finding.name for finding in (await engine.system.report(layers=True)).findings if broken in finding.found] == [
         "database"
     ]
     with pytest.raises(AlreadyThere):

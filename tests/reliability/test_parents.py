@@ -73,7 +73,7 @@ async def test_a_spoilt_parent_is_named_with_the_remedy(world: World, how: str, 
         assert str(path) in caught.value.hint
     if before is not None:
         assert world.seen() == before
-    assert any(said in finding.found for finding in (await world.engine.system.report()).findings)
+    assert any(said in finding.found for finding in (await world.engine.system.report(layers=True)).findings)
     assert not any(name.startswith(("next-", "maintenance")) for name in names(path.parents[2] / "containers"))
 
 

@@ -61,7 +61,7 @@ async def test_the_root_of_others_is_left_alone_and_told_of(tmp_path: Path) -> N
     root.chmod(0o755)
     engine = await Engine.open(root=root, driver=FakeDriver(FakeHost()), recipes=FakeBook())
     assert root.stat().st_mode & 0o777 == 0o755
-    found = {finding.name: finding for finding in (await engine.system.report()).findings}
+    found = {finding.name: finding for finding in (await engine.system.report(layers=True)).findings}
     assert found["permissions"].remedy == f"chmod 700 {root}"
     assert {entry.stat().st_mode & 0o077 for entry in root.iterdir()} == {0}
     await engine.close()

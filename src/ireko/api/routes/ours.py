@@ -49,7 +49,7 @@ async def recipes(call: Call) -> web.StreamResponse:
 
 async def doctor(call: Call) -> web.StreamResponse:
     """What was found on this host."""
-    report = await call.engine.system.report()
+    report = await call.engine.system.report(layers=True)
     return json_answer([finding(each) for each in report.findings])
 
 

@@ -44,7 +44,7 @@ async def info(call: Call) -> web.StreamResponse:
         system.info(
             engine.containers.all(),
             images=len(engine.images.all()),
-            report=await engine.system.report(),
+            report=await engine.system.report(layers=False),
             abilities=engine.system.abilities(),
             root=engine.system.root(),
             facts=facts(),
