@@ -32,7 +32,7 @@ def check(session: Session, *, deep: bool, repair: bool, written: str, quiet: bo
     """
     if written not in {"", "json"}:
         raise InvalidInput(f'"{written}" is no format of check', hint="--format json")
-    done = Progress(session.err).outcome(session.client.system.check(deep=deep, repair=repair), quiet=quiet)
+    done = Progress(session.err).show(session.client.system.check(deep=deep, repair=repair), quiet=quiet)
     wrong = [each for each in done["Findings"] if not each["Repaired"]]
     if written == "json":
         session.line(json.dumps(done, ensure_ascii=False))

@@ -30,7 +30,7 @@ def compact(session: Session, *, written: str, quiet: bool) -> int:
     """
     if written not in {"", "json"}:
         raise InvalidInput(f'"{written}" is no format of compact', hint="--format json")
-    done = Progress(session.err).outcome(session.client.system.compact(), quiet=quiet)
+    done = Progress(session.err).show(session.client.system.compact(), quiet=quiet)
     if written == "json":
         session.line(json.dumps(done, ensure_ascii=False))
     else:

@@ -44,7 +44,7 @@ def export(session: Session, *, written: str, tree: bool, force: bool, quiet: bo
         return
     path = str(Path(dest).absolute())
     lines = session.client.images.export(image, path, format_name=written, tree=tree, force=force)
-    outcome = Progress(session.err).outcome(lines, quiet=quiet)
+    outcome = Progress(session.err).show(lines, quiet=quiet)
     for warning in outcome.get("Warnings", []):
         session.note(f"WARNING: {warning}")
 

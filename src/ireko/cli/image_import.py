@@ -11,10 +11,9 @@ import click
 
 from ireko.cli import complete
 from ireko.cli.group import verb
-from ireko.cli.progress import Progress
+from ireko.cli.made import id_alone, tell
 from ireko.cli.session import Session, pass_session
 from ireko.cli.terminal import is_terminal
-from ireko.cli.text import printable
 from ireko.cli.units import parse_size, processors
 from ireko.errors import InvalidInput
 
@@ -30,7 +29,6 @@ _PARENTS = click.option(
     metavar="DIR",
     help="A folder where parents may lie too, or below it; may be repeated.",
 )
-_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print the image's id alone.")
 
 
 @verb(
@@ -62,7 +60,7 @@ _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print the image's id 
     shell_complete=complete.images,
     help="Take this image's settings and its kernel.",
 )
-@_QUIET
+@id_alone
 @click.argument("file", metavar="FILE")
 @click.argument("name", required=False, default="", metavar="[NAME]")
 @pass_session
@@ -85,13 +83,13 @@ def import_(
         if file == "-"
         else session.client.images.import_disk(_absolute([file])[0], name=name, **options)
     )
-    _tell(session, lines, quiet=quiet)
+    tell(session, lines, quiet=quiet)
 
 
 @verb("adopt", example="ireko adopt ./web-server web:1\nireko adopt --link web-server")
 @_PARENTS
 @_LINK
-@_QUIET
+@id_alone
 @click.argument("machine")
 @click.argument("name", required=False, default="", metavar="[NAME]")
 @pass_session
@@ -104,14 +102,7 @@ def adopt(session: Session, *, folders: tuple[str, ...], link: bool, quiet: bool
     a name the image is called as the machine is.
     """
     lines = session.client.images.adopt(_meant(machine), name=name, within=_absolute(folders), link=link)
-    _tell(session, lines, quiet=quiet)
-
-
-def _tell(session: Session, lines: Iterable[dict[str, Any]], *, quiet: bool) -> None:
-    made = Progress(session.err).outcome(lines, quiet=quiet)
-    for warning in made.get("Warnings") or []:
-        session.note(printable(f"WARNING: {warning}"))
-    session.line(made.get("ID", ""))
+    tell(session, lines, quiet=quiet)
 
 
 def _standard_input(session: Session, options: dict[str, Any]) -> Iterable[bytes]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import click
 
 from ireko.cli import complete
 from ireko.cli.group import verb
-from ireko.cli.progress import Progress
+from ireko.cli.made import id_alone, tell
 from ireko.cli.session import Session, pass_session
 
 _TAG = click.option(
@@ -17,12 +14,9 @@ _TAG = click.option(
 )
 
 
-_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print the image's id alone.")
-
-
 @verb("flatten", example="ireko image flatten web:9\nireko image flatten web:9 -t web:flat")
 @_TAG
-@_QUIET
+@id_alone
 @click.argument("image", shell_complete=complete.images)
 @pass_session
 def flatten(session: Session, *, tag: str, quiet: bool, image: str) -> None:
@@ -30,12 +24,12 @@ def flatten(session: Session, *, tag: str, quiet: bool, image: str) -> None:
 
     The new image takes the name over; the old one stays for its containers, and "ireko image prune" removes it.
     """
-    _tell(session, session.client.images.flatten(image, tag=tag), quiet=quiet)
+    tell(session, session.client.images.flatten(image, tag=tag), quiet=quiet)
 
 
 @verb("rebase", example="ireko image rebase imported:1 debian")
 @_TAG
-@_QUIET
+@id_alone
 @click.argument("image", shell_complete=complete.images)
 @click.argument("onto", shell_complete=complete.images)
 @pass_session
@@ -45,8 +39,4 @@ def rebase(session: Session, *, tag: str, quiet: bool, image: str, onto: str) ->
     It shows the same as before; what both have in common is stored once. The new image takes the name over; the old one stays
     for its containers, and "ireko image prune" removes it.
     """
-    _tell(session, session.client.images.rebase(image, onto, tag=tag), quiet=quiet)
-
-
-def _tell(session: Session, lines: Iterable[dict[str, Any]], *, quiet: bool) -> None:
-    session.line(Progress(session.err).outcome(lines, quiet=quiet)["ID"])
+    tell(session, session.client.images.rebase(image, onto, tag=tag), quiet=quiet)

@@ -8,7 +8,7 @@ import click
 
 from ireko.cli import complete
 from ireko.cli.group import verb
-from ireko.cli.progress import Progress
+from ireko.cli.made import id_alone, tell
 from ireko.cli.render import Fields, write_list
 from ireko.cli.session import Session, pass_session
 from ireko.errors import InvalidInput
@@ -22,7 +22,7 @@ _FIELDS: Fields = {
 
 @verb("make", example="ireko image make debian\nireko image make ./web.toml -t web:1")
 @click.option("-t", "--tag", default="", metavar="REPOSITORY[:TAG]", help="The name of the image.")
-@click.option("-q", "--quiet", is_flag=True, help="Print the image's id alone.")
+@id_alone
 @click.argument("recipe", shell_complete=complete.recipes)
 @pass_session
 def make(session: Session, *, tag: str, quiet: bool, recipe: str) -> None:
@@ -37,11 +37,7 @@ def make(session: Session, *, tag: str, quiet: bool, recipe: str) -> None:
         except OSError as error:
             raise InvalidInput(f'can\'t read the recipe "{recipe}": {error.strerror}') from error
     name = Path(recipe).stem if source else recipe
-    lines = session.client.images.make(name, tag=tag, source=source)
-    if quiet:
-        lines = (line for line in lines if "status" not in line)
-    made = Progress(session.err).show(lines)
-    session.line(made)
+    tell(session, session.client.images.make(name, tag=tag, source=source), quiet=quiet)
 
 
 @verb("recipes")

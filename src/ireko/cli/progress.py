@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ireko.cli.terminal import is_terminal, size
@@ -35,30 +35,18 @@ class Progress:
         self._steps = 0
         self._last = 0.0
 
-    def show(self, lines: Iterable[dict[str, Any]]) -> str:
-        """Show every line to the end; the id of what was made, "" when none was told. Raises Refused for an error."""
-        made = ""
+    def show(self, lines: Iterable[dict[str, Any]], *, quiet: bool = False) -> dict[str, Any]:
+        """Show every line to the end, or with `quiet` none; all that the lines tell a program. Raises Refused for an error."""
+        told: dict[str, Any] = {}
         try:
             for line in lines:
                 if "error" in line or "errorDetail" in line:
                     raise _refused(line)
-                made = str((line.get("aux") or {}).get("ID", made))
-                self._line(line)
+                told.update(line.get("aux") or {})
+                if not quiet:
+                    self._line(line)
         finally:
             self._end_line()
-        return made
-
-    def outcome(self, lines: Iterable[dict[str, Any]], *, quiet: bool = False) -> dict[str, Any]:
-        """Show every line to the end, or with `quiet` none; all that the lines tell a program. Raises Refused for an error."""
-        told: dict[str, Any] = {}
-
-        def shown() -> Iterator[dict[str, Any]]:
-            for line in lines:
-                told.update(line.get("aux") or {})
-                if not (quiet and {"status", "stream"} & line.keys()):
-                    yield line
-
-        self.show(shown())
         return told
 
     def _line(self, line: dict[str, Any]) -> None:

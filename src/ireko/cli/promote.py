@@ -42,7 +42,7 @@ def promote(
     name = str(client.containers.inspect(container)["Name"]).removeprefix("/")
     path = os.path.abspath(place or name)  # noqa: PTH100 - the daemon takes no ".."
     lines = client.containers.promote(container, path, disk_format=wanted or "", register=register, move=move)
-    made = Progress(session.err).outcome(lines, quiet=quiet)
+    made = Progress(session.err).show(lines, quiet=quiet)
     for warning in made.get("Warnings") or []:
         session.note(printable(f"WARNING: {warning}"))
     session.line(printable(str(made["Path"])))

@@ -141,10 +141,7 @@ def _get_image(session: Session, values: dict[str, Any]) -> None:
     from ireko.model.names import Reference
 
     reference = Reference.parse(values["image"])
-    lines = session.client.images.pull(reference.repository, reference.tag)
-    if values["quiet"]:
-        lines = (line for line in lines if "error" in line or "errorDetail" in line)
-    Progress(session.err).show(lines)
+    Progress(session.err).show(session.client.images.pull(reference.repository, reference.tag), quiet=values["quiet"])
 
 
 def _named(image: str) -> str:
