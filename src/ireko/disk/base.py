@@ -15,6 +15,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from ireko.disk.closing import Closing
 from ireko.disk.errors import Cancelled
 from ireko.disk.files import Buffer, DiskFile, WritableBuffer
 
@@ -170,7 +171,7 @@ class Progress:
         self._cancelled = True
 
 
-class Layer(ABC):
+class Layer(Closing):
     """One disk file, open for reading: its own content, without its parent's.
 
     Every call raises DiskDamaged or DiskUnsupported for what the file holds, and the errors of `file_error`. Offsets outside the
@@ -233,14 +234,6 @@ class Layer(ABC):
     def close(self) -> None:
         """May be repeated."""
         self.file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _check_range(self, start: int, end: int) -> None:
         if not 0 <= start <= end <= self.info.size:

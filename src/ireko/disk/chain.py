@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from ireko.disk.base import Layer, Problem, Progress
+from ireko.disk.closing import Closing
 from ireko.disk.delta import chain_id, diff_id
 from ireko.disk.errors import DiskDamaged
 from ireko.disk.formats import open_layer
@@ -21,7 +20,7 @@ LONGEST = 256
 """Layers of a chain; what is longer is no chain that anybody made on purpose."""
 
 
-class Chain:
+class Chain(Closing):
     """Open layers, newest first; closes them."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
@@ -47,14 +46,6 @@ class Chain:
         """May be repeated."""
         for layer in self.layers:
             layer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_chain(path: Path, *, within: Sequence[Path] = (), format_name: str = "") -> Chain:

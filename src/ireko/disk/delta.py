@@ -13,11 +13,11 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 from uuid import UUID
 
 from ireko.disk.base import ExtentKind, Layer, LayerWriter, Progress
+from ireko.disk.closing import Closing
 from ireko.disk.view import NOBODY, ChainExtent, View
 from ireko.disk.zeros import UNIT, zero_runs
 from ireko.errors import InvalidInput
@@ -138,7 +138,7 @@ def _split(extent: ChainExtent, border: int) -> tuple[ChainExtent, ChainExtent]:
     return extent._replace(length=count), extent.after(count)
 
 
-class DeltaDigest:
+class DeltaDigest(Closing):
     """The diff id of the pieces that it is told, in order. The chunks are hashed by other threads; close it to have them end."""
 
     def __init__(self, size: int) -> None:
@@ -162,14 +162,6 @@ class DeltaDigest:
     def close(self) -> None:
         """May be repeated."""
         self._chunks.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _note(self, start: int, end: int, zero: bool) -> None:
         first, last, kind = self._run

@@ -14,9 +14,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
+from ireko.disk.closing import Closing
 from ireko.disk.errors import DiskDamaged, DiskUnsupported, file_error
 
 Buffer = bytes | bytearray | memoryview
@@ -55,7 +55,7 @@ class Copier(Protocol):
         """Take a copy over."""
 
 
-class DiskFile:
+class DiskFile(Closing):
     """An open file, to be read and written at any offset; several threads may do so at once.
 
     All calls raise the errors of `file_error`, which name the file as it is `called`, by default by its path.
@@ -175,14 +175,6 @@ class DiskFile:
         for copies in tuple(self.copies):
             copies.leave(self)
         self._raw.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     if sys.platform != "win32":
 
