@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -33,7 +34,7 @@ def _operating_system() -> str:
 
 
 def _memory() -> int:
-    if not hasattr(os, "sysconf"):
+    if sys.platform == "win32":
         return 0
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import os
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def listen(host: str) -> Listener:
     scheme, found, rest = host.partition("://")
     if not found:
         raise InvalidInput(f'"{host}" is no address to listen on', hint="unix:///path or tcp://127.0.0.1:2375")
-    if scheme == "unix" and hasattr(socket, "AF_UNIX"):
+    if scheme == "unix":
         return _unix(Path(rest))
     if scheme == "tcp":
         return _tcp(host, rest)
@@ -53,6 +54,8 @@ def listen(host: str) -> Listener:
 
 
 def _unix(path: Path) -> Listener:
+    if sys.platform == "win32":
+        raise Unsupported("this system has no sockets with paths", hint="tcp://127.0.0.1:2375")
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise InvalidInput(f'the path of the socket "{path}" is too long', hint=f"at most {_LONGEST_PATH} bytes")
     _check_replaceable(path)
@@ -75,7 +78,7 @@ def _unix(path: Path) -> Listener:
 
 
 def _check_replaceable(path: Path) -> None:
-    if not path.exists():
+    if sys.platform == "win32" or not path.exists():
         return
     if not path.is_socket():
         raise Conflict(f'"{path}" is there already and is no socket', hint="choose another path")

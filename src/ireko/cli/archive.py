@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import os
+import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from ireko.errors import Conflict, IrekoError, NotFound
 
 _PIECE = 1 << 16
 _BLOCK = 512
-_OURSELVES = (os.geteuid(), os.getegid()) if hasattr(os, "geteuid") else (0, 0)
+if sys.platform == "win32":
+    _OURSELVES = (0, 0)
+else:
+    _OURSELVES = (os.geteuid(), os.getegid())
 
 
 @dataclass(frozen=True)

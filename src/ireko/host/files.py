@@ -207,5 +207,7 @@ def disk_bytes(path: Path) -> int:
     """What a file really takes on its disk; 0 when it is not there."""
     with contextlib.suppress(OSError):
         status = path.stat()
-        return status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size
+        if sys.platform == "win32":
+            return status.st_size
+        return status.st_blocks * 512
     return 0
