@@ -270,6 +270,19 @@ class TestImport:
         assert "in other files" in error(await bring(http, hostile, "web"))
         assert untouched(daemon)
 
+    @qemu_img
+    @pytest.mark.parametrize("length", [20, 0], ids=["as it is", "where only qemu-img looks"])
+    async def test_a_vmdk_that_stands_on_another(self, http: Http, daemon: Daemon, tmp_path: Path, length: int) -> None:
+        """Whatever its header says of its description: qemu-img would read any VMDK of this host for it."""
+        secret, hostile = tmp_path / "secret.vmdk", tmp_path / "disk.vmdk"
+        await process.run("qemu-img", "convert", "-O", "vmdk", write_disk(tmp_path / "disk.qcow2", {0: 1}), secret)
+        await process.run("qemu-img", "create", "-q", "-f", "vmdk", "-b", secret, "-F", "vmdk", hostile)
+        with hostile.open("r+b") as file:
+            file.seek(36)
+            file.write(struct.pack("<Q", length))
+        assert "stands on another one" in error(await bring(http, hostile, "web"))
+        assert untouched(daemon)
+
 
 class TestLink:
     async def test_nothing_is_copied(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ _VMDK_CAPACITY = struct.Struct("<12xQ")
 _DESCRIPTOR = struct.Struct("<28xQQ")
 _SECTOR = 512
 _LARGEST_DESCRIPTOR = 1 << 20
+_WHERE_QEMU_LOOKS = (1, 20)
+"""The sectors where qemu-img reads a VMDK's description, wherever the header has it: the first one, and how many."""
+_WHOLE, _PARENT = "parentCID=ffffffff", "parentFileNameHint"
 _CONVERT, _UNPACK = "qemu-img convert -O qcow2 {} disk.qcow2, then import that", "unpack it, then import what was in it"
 _OTHERS = (
     (b"QED\0", "a QED disk", _CONVERT),
@@ -87,9 +90,7 @@ def _refuse_other_files(path: Path) -> None:
         if not head.startswith((_SPARSE_VMDK, _TEXT_VMDK)):
             raise InvalidInput(f'"{path}" is no VMDK: it begins with {head[:4]!r}', hint="leave --from out")
         if head.startswith(_SPARSE_VMDK) and len(head) == _SECTOR and _VMDK_CAPACITY.unpack_from(head)[0]:
-            place, length = _DESCRIPTOR.unpack_from(head)
-            text = file.read(place * _SECTOR, min(length * _SECTOR, _LARGEST_DESCRIPTOR)).decode("utf-8", "replace")
-            if "parentCID=ffffffff" in text or "parentCID" not in text:
+            if not _names_a_parent(file, head):
                 return
             raise Unsupported(
                 f'the VMDK "{path}" stands on another one', hint="merge its snapshots where it was made, then try again"
@@ -98,3 +99,12 @@ def _refuse_other_files(path: Path) -> None:
         f'the VMDK "{path}" keeps its content in other files',
         hint=_CONVERT.format(shlex.quote(str(path))),
     )
+
+
+def _names_a_parent(file: DiskFile, head: bytes) -> bool:
+    """Whether a VMDK with a header stands on another one: as its header's description has it, or as qemu-img would believe."""
+    for place, length in (_DESCRIPTOR.unpack_from(head), _WHERE_QEMU_LOOKS):
+        text = file.read(place * _SECTOR, min(length * _SECTOR, _LARGEST_DESCRIPTOR)).decode("utf-8", "replace")
+        if _PARENT in text or text.count("parentCID") != text.count(_WHOLE):
+            return True
+    return False
