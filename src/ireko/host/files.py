@@ -67,7 +67,12 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600, lasting: bool = T
 
 
 def remove_tree(folder: Path, *, step: Callable[[str], None] = lambda name: None) -> None:
-    """Remove a folder and what is in it, read-only files too; nothing there is fine. `step` is told of each entry before."""
+    """Remove a folder and what is in it, read-only files too; nothing there is fine. `step` is told of each entry before.
+
+    Of a symbolic link, be it the folder itself, nothing goes but the link: somebody may have put it there.
+    """
+    if folder.is_symlink():
+        _remove(folder, step)
     if not folder.exists():
         return
     for parent, folders, names in os.walk(folder, topdown=False):

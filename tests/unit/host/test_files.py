@@ -52,9 +52,12 @@ def test_remove_tree_follows_no_link(tmp_path: Path) -> None:
     (tmp_path / "kept" / "file").write_bytes(b"x")
     (tmp_path / "gone").mkdir()
     (tmp_path / "gone" / "link").symlink_to(tmp_path / "kept", target_is_directory=True)
-    remove_tree(tmp_path / "gone")
+    (tmp_path / "itself").symlink_to(tmp_path / "kept", target_is_directory=True)
+    for folder in tmp_path / "gone", tmp_path / "itself":
+        remove_tree(folder)
+        assert not folder.is_symlink()
+        assert not folder.exists()
     assert (tmp_path / "kept" / "file").read_bytes() == b"x"
-    assert not (tmp_path / "gone").exists()
 
 
 def test_each_change_is_told_of_before_it_is_made(tmp_path: Path) -> None:
