@@ -367,17 +367,20 @@ class TestAdopt:
         await told(http, "/ireko/adopt", {"Machine": str(tmp_path), "Name": "db"})
         assert shown(daemon, "db") == content(disk)
 
-    async def test_a_folder_that_names_a_disk_elsewhere(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("named", ["", "machine.json"], ids=["folder", "description"])
+    async def test_a_machine_whose_disk_is_elsewhere(
+        self, http: Http, daemon: Daemon, tmp_path: Path, named: str
+    ) -> None:
         """It may come from a stranger, who must not have any file of this host read."""
         machine, secret = tmp_path / "machine", write_disk(tmp_path / "secret.raw", {0: 1})
         await told(http, f"/ireko/containers/{await http.create('true')}/promote", {"Path": str(machine)})
         described = json.loads((machine / "machine.json").read_text())
         (machine / "machine.json").write_text(json.dumps({**described, "disk": str(secret), "format": "raw"}))
-        lines = await told(http, "/ireko/adopt", {"Machine": str(machine), "Name": "web"})
+        lines = await told(http, "/ireko/adopt", {"Machine": str(machine / named), "Name": "web"})
         assert f'outside of its folder: "{secret}"' in error(lines)
         assert lines[-1]["hint"].startswith(f"--parents {tmp_path} allows it")
         assert untouched(daemon)
-        await told(http, "/ireko/adopt", {"Machine": str(machine), "Name": "web", "Within": [str(tmp_path)]})
+        await told(http, "/ireko/adopt", {"Machine": str(machine / named), "Name": "web", "Within": [str(tmp_path)]})
         assert shown(daemon, "web") == content(secret)
 
     async def test_a_raw_disk(self, http: Http, tmp_path: Path) -> None:

@@ -75,8 +75,8 @@ class Adopter:
         folder = path.is_absolute() and is_folder(path)
         existing = await self._existing(machine)
         if existing is not None:
-            if folder:
-                _check_inside(existing, (path, *within))
+            if path.is_absolute():
+                _check_inside(existing, (path if folder else path.parent, *within))
             return _of_machine(existing, within)
         if not path.is_absolute():
             raise NotFound(
@@ -110,7 +110,7 @@ def _of_machine(machine: ExistingMachine, within: tuple[Path, ...]) -> _Found:
 
 
 def _check_inside(machine: ExistingMachine, folders: Sequence[Path]) -> None:
-    """A folder may come from elsewhere: what is written in it is no reason to read any file of this host. Raises Denied."""
+    """A description may come from elsewhere: what it says is no reason to read any file of this host. Raises Denied."""
     for disk in machine.disks[:1]:
         if not Folders(folders).allow(disk.path):
             raise Denied(
