@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ireko.disk.base import Allocation, ExtentKind, NewLayer, ParentReference, PathKind, Progress, RecordedPath
@@ -199,11 +199,13 @@ def patches(draw: st.DrawFn, suffix: str) -> Patch:
 def test_changed_bytes_give_our_errors_or_none(name: str, originals: dict[str, bytes], tmp_path: Path) -> None:
     patched = Patched(tmp_path / name, originals[name])
 
-    @settings(max_examples=120, deadline=5000, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=120)
     @given(patches(Path(name).suffix), st.one_of(st.none(), st.none(), st.integers(0, len(originals[name]))))
     def check(patch: Patch, length: int | None) -> None:
+        begun = time.process_time()
         with patched.with_patch(patch, length=length) as path, contextlib.suppress(IrekoError):
             exercise(path)
+        assert time.process_time() - begun < 5
 
     check()
 
@@ -385,14 +387,14 @@ def test_a_huge_claim_costs_nothing(tmp_path: Path) -> None:
         writer.write_data(40 << 40, b"x" * 4096)
         writer.finish()
     tracemalloc.start()
-    begun = time.monotonic()
+    begun = time.process_time()
     with open_layer(path) as layer:
         found = [each for each in layer.extents() if each.kind is ExtentKind.DATA]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [(each.offset, each.length) for each in found] == [(40 << 40, 4 * MIB)]
     assert peak < 64 * MIB
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 def test_a_log_of_overlapping_entries_does_not_take_for_ever(originals: dict[str, bytes], tmp_path: Path) -> None:
