@@ -100,7 +100,7 @@ class Tasks:
 class Context:
     """Handed to every part. `locks` is keyed by container id; who changes a container holds its lock.
 
-    `held` counts who is at work on layers that must not go meanwhile: see `layers.holding`.
+    `held` and `held_boots` count who is at work on layers and kernels that must not go meanwhile: see `layers.holding`.
     """
 
     paths: Paths
@@ -111,6 +111,7 @@ class Context:
     locks: Locks = field(default_factory=Locks)
     tasks: Tasks = field(default_factory=Tasks)
     held: Counter[str] = field(default_factory=Counter)
+    held_boots: Counter[str] = field(default_factory=Counter)
 
     def update(self, container_id: str, **changes: Any) -> Container:
         """Write a container's record anew with these fields changed, and return it."""

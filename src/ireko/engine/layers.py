@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ireko.engine import machines
 from ireko.engine.context import Context, now
 from ireko.errors import IrekoError
 from ireko.host import files
-from ireko.model.image import Layer
+from ireko.model.image import Boot, Layer
 from ireko.store.database import Change
 
 SEALED = 0o400
@@ -51,17 +52,25 @@ def unused(context: Context, *, without: str = "") -> list[Layer]:
 
 
 @contextlib.asynccontextmanager
-async def holding(context: Context, *layer_ids: str) -> AsyncIterator[None]:
-    """Keep layers and all below them while they are worked on; what nobody needs any more afterwards goes then."""
+async def holding(context: Context, *layer_ids: str, boot: Boot | None = None) -> AsyncIterator[None]:
+    """Keep layers and all below them, and a kernel, while they are worked on; what nobody needs any more afterwards goes then."""
+    boots = (boot.id,) if boot is not None else ()
     context.held.update(layer_ids)
+    context.held_boots.update(boots)
     try:
         yield
     finally:
-        context.held.subtract(layer_ids)
-        for each in [layer_id for layer_id, users in context.held.items() if users <= 0]:
-            del context.held[each]
+        _let_go(context.held, layer_ids)
+        _let_go(context.held_boots, boots)
         with contextlib.suppress(IrekoError):  # the next daemon tries again
             await collect(context)
+            await context.discard(*(each for each in unused_boots(context) if each.name in boots))
+
+
+def _let_go(held: Counter[str], ids: Iterable[str]) -> None:
+    held.subtract(ids)
+    for each in [held_id for held_id, users in held.items() if users <= 0]:
+        del held[each]
 
 
 def forget(change: Change, gone: Iterable[Layer]) -> None:
@@ -87,8 +96,11 @@ async def collect(context: Context) -> int:
 
 
 def unused_boots(context: Context) -> list[Path]:
-    """The folders of kernels that no image boots with."""
+    """The folders of kernels that no image boots with, or will; none where a record of an image can't be read."""
+    if context.database.broken_keys("images"):
+        return []
     wanted = {image.config.boot.id for image in context.database.images.values() if image.config.boot}
+    wanted.update(context.held_boots)
     return [entry for entry in context.paths.boot.iterdir() if entry.name not in wanted]
 
 

@@ -150,8 +150,7 @@ def _sweep(context: Context) -> None:
         (paths.volumes, _kept(context, "volumes", database.volumes)),
     ):
         _delete(context, [entry for entry in _folders(folder) if entry.name not in known])
-    if not database.broken_keys("images"):
-        _delete(context, layers.unused_boots(context))
+    _delete(context, layers.unused_boots(context))
 
 
 def _kept(context: Context, table: str, known: Iterable[str]) -> set[str]:

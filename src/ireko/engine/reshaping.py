@@ -41,7 +41,8 @@ class Reshaper:
         def write(target: Path, _place: Path, steps: Steps) -> None:
             flatten(source, target, within=within, target_format=form, progress=steps)
 
-        async with layers.holding(self._context, top.id), self._context.work_folder() as folder:
+        kept = layers.holding(self._context, top.id, boot=image.config.boot)
+        async with kept, self._context.work_folder() as folder:
             layer, half = await self._layer(f"flattening {ref}", folder, write, parent=None, progress=progress)
             history = (History(layer.created, f"flatten {short(image.id)}", "", layer.size),)
             fresh = replace(image, layers=(layer.id,), history=history)
@@ -66,7 +67,8 @@ class Reshaper:
         def write(target: Path, place: Path, steps: Steps) -> None:
             write_on_top(source, target, parent=parent, within=within, placed=place, target_format=form, progress=steps)
 
-        async with layers.holding(context, image.top, base.top), context.work_folder() as folder:
+        kept = layers.holding(context, image.top, base.top, boot=image.config.boot)
+        async with kept, context.work_folder() as folder:
             layer, half = await self._layer(f"rebasing {ref}", folder, write, parent=base.top, progress=progress)
             step = History(layer.created, f"rebase {short(image.id)}", "", layer.size)
             fresh = replace(image, layers=(*base.layers, layer.id), history=(*base.history, step))

@@ -27,8 +27,7 @@ def without_record(context: Context) -> Iterator[Fault]:
         for each in _strange(context, context.paths.volumes, "volumes", context.database.volumes)
         if not context.locks.taken(f"volume {each.name}")
     ]
-    if not context.database.broken_keys("images"):
-        strange += sorted(layers.unused_boots(context))
+    strange += sorted(layers.unused_boots(context))
     for entry in strange:
         found = f'there is no record of "{entry}": a repair moves it to "{context.paths.lost}"'
         yield warning(_name(context, entry), found, REPAIR, partial(_put_aside, context, entry))
