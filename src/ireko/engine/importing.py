@@ -7,6 +7,7 @@ file that it came from rather than copied. Linked, nothing is written at all: an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from ireko.disk.transfer import transfer
 from ireko.disk.use import refuse_use
 from ireko.disk.view import View
 from ireko.engine import diskwork, foreign, layers, linked, origins, specs, storing
-from ireko.engine.context import Context, now
+from ireko.engine.context import Context, now, to_its_end
 from ireko.errors import Conflict, InvalidInput, NotFound, Unsupported
 from ireko.model.image import FIRMWARE, GIB, Hardware, History, Image, ImageConfig, Layer, LinkedFile, with_id
 from ireko.model.names import Reference, new_id
@@ -79,17 +80,25 @@ class Importer:
         Raises NotFound, InvalidInput, Conflict (a machine writes to the disk), Unsupported, Damaged, NoSpace.
         """
         _check(source, settings)
-        async with foreign.readable(self._context, source.path, source.format, progress=progress) as path:
+        boot = settings.like.config.boot if settings.like else None
+        async with (
+            layers.holding(self._context, boot=boot),
+            foreign.readable(self._context, source.path, source.format, progress=progress) as path,
+        ):
             if path != source.path:
                 if link:
                     raise Unsupported(
                         f'the disk "{source.path}" can\'t be linked, as it has to be converted', hint=_COPY
                     )
                 source = Source(path)
-            with await asyncio.to_thread(_open, source) as chain:
-                work = _Import(self._context, chain, progress)
+            with contextlib.ExitStack() as opened:
+                work = await to_its_end(asyncio.to_thread(self._open, source, opened, progress))
                 image = await (work.link(settings, reference) if link else work.copy(settings, reference))
                 return Imported(image, work.warnings(image.config))
+
+    def _open(self, source: Source, opened: contextlib.ExitStack, progress: Progress) -> _Import:
+        """What is done with a chain that is closed with `opened`. Blocks."""
+        return _Import(self._context, opened.enter_context(_open(source)), progress)
 
 
 _FORMATS = ("vhdx", "vhd", "qcow2", "raw", *foreign.FORMATS)
@@ -172,7 +181,14 @@ class _Import:
         self._before = [linked.identify(each.info.path) for each in self._sources]
 
     async def copy(self, settings: Settings, reference: Reference | None) -> Image:
-        """Every layer that is not here yet is written."""
+        """Every layer that is not here yet is written.
+
+        Of chains on one base one is brought at a time, so that none overlooks the layers that another brings.
+        """
+        async with self._context.locks(f"origin {origins.of(self._sources[0])}"):
+            return await self._copy(settings, reference)
+
+    async def _copy(self, settings: Settings, reference: Reference | None) -> Image:
         known = origins.known(self._context, self._sources)
         async with (
             layers.holding(self._context, *(each.id for each in known[-1:])),
