@@ -196,7 +196,7 @@ class TestRefused:
 
     @pytest.mark.parametrize(
         ("body", "said"),
-        [({"Format": "vmdk"}, '"vmdk" is no disk format'), ({"Register": "a b"}, 'invalid machine name "a b"')],
+        [({"Format": "vmdk"}, '"vmdk" is no disk format'), ({"Register": "a\nb"}, r"invalid machine name 'a\nb'")],
     )
     async def test_what_there_is_not(self, http: Http, tmp_path: Path, body: dict[str, str], said: str) -> None:
         ref = await http.create("true")
@@ -207,8 +207,8 @@ class TestRefused:
 
     async def test_a_name_that_the_hypervisor_knows(self, http: Http, tmp_path: Path) -> None:
         ref = await box(http)
-        await promote(http, ref, tmp_path / "one", Register="prod")
-        code, said, _ = await refused(http, ref, tmp_path / "two", Register="prod")
+        await promote(http, ref, tmp_path / "one", Register="製品 'a'")
+        code, said, _ = await refused(http, ref, tmp_path / "two", Register="製品 'a'")
         assert code == 409
-        assert "prod" in said
+        assert "製品 'a'" in said
         assert not (tmp_path / "two").exists()

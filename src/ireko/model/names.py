@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import unicodedata
 from dataclasses import dataclass
 
 from ireko.errors import InvalidInput
@@ -14,6 +15,7 @@ _HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0
 _REPOSITORY = re.compile(rf"{_HOST}{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{1,64}")
+_UNREADABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 SHORT = 12
 
 
@@ -48,11 +50,9 @@ def check_volume_name(name: str) -> str:
 
 
 def check_machine_name(name: str) -> str:
-    """The name. Raises InvalidInput for what hypervisors and file systems don't all take."""
-    if not _CONTAINER.fullmatch(name):
-        raise InvalidInput(
-            f'invalid machine name "{name}": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, and at least two characters'
-        )
+    """The name. Raises InvalidInput for one that no hypervisor takes; letters of any language are no reason."""
+    if not name.strip() or any(unicodedata.category(character) in _UNREADABLE for character in name):
+        raise InvalidInput(f"invalid machine name {name!r}: it must be readable, in one line")
     return name
 
 
