@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from ireko.drivers.base import Driver, ExistingDisk, StandaloneSpec
 from ireko.drivers.fake import FakeDriver, FakeHost
 from ireko.errors import AlreadyThere
 from ireko.model.container import PortMapping
-from ireko.model.image import MIB
+from ireko.model.image import MIB, NATIVE_SECTOR
 
 SPEC = StandaloneSpec(
     name="入れ子 1",
@@ -57,7 +58,14 @@ async def test_a_machine_that_was_written_comes_back(driver: Driver, folder: Pat
         *(SPEC.name, SPEC.cpus, SPEC.memory, SPEC.generation, SPEC.hardware),
         False,
     )
-    assert found.disks == (ExistingDisk(folder / SPEC.disk, SPEC.format),)
+    assert found.disks == (ExistingDisk(folder / SPEC.disk, SPEC.format, SPEC.sector_size),)
+
+
+async def test_its_disk_keeps_its_sectors(driver: Driver, folder: Path) -> None:
+    await driver.write_standalone(replace(SPEC, sector_size=NATIVE_SECTOR), folder)
+    found = await driver.existing(str(folder))
+    assert found is not None
+    assert [disk.sector_size for disk in found.disks] == [NATIVE_SECTOR]
 
 
 async def test_a_machine_that_was_moved(driver: Driver, folder: Path) -> None:
@@ -66,7 +74,7 @@ async def test_a_machine_that_was_moved(driver: Driver, folder: Path) -> None:
     moved = folder.rename(folder.with_name("elsewhere"))
     found = await driver.existing(str(moved))
     assert found is not None
-    assert found.disks == (ExistingDisk(moved / SPEC.disk, SPEC.format),)
+    assert found.disks == (ExistingDisk(moved / SPEC.disk, SPEC.format, SPEC.sector_size),)
 
 
 async def test_nothing_is_overwritten(driver: Driver, folder: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ireko.model.container import PortMapping
-from ireko.model.image import Hardware
+from ireko.model.image import SECTOR, Hardware
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,13 @@ class Stdio(enum.Enum):
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk of a machine; the guest knows it by `serial`."""
+    """A disk of a machine; the guest knows it by `serial`, and sees sectors of so many bytes: 512 or 4096."""
 
     serial: str
     path: Path
     format: str
     read_only: bool = False
+    sector_size: int = SECTOR
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ class MachineSpec:
 
     `directory` is the container's own: the driver keeps sockets, logs and whatever it needs to find the machine there, and
     `find` gets nothing else. The engine has written the keys of the guest channel there (`guest.identity`).
-    `kernel` and `initrd` None mean that firmware boots the root disk: a BIOS for `generation` 1, UEFI for 2. `memory` is in
-    bytes.
+    `kernel` and `initrd` None mean that firmware boots the root disk: a BIOS for `generation` 1, UEFI for 2. No BIOS reads
+    sectors of 4096 bytes, so the engine asks for none that does. `memory` is in bytes.
     """
 
     id: str
@@ -134,8 +135,8 @@ class StandaloneSpec:
 
     `disk`, `kernel`, `initrd` and `seed` are names of files in that folder; without a kernel firmware boots the disk, as in
     MachineSpec. With one, the seed has the command that runs on a terminal (`stdio` TTY), or none (CONSOLE). `memory` is in
-    bytes; `ports` have their host ports. `origin` tells people what it was made from. `place` is where the folder will be,
-    when that is not where it is written: what is written names the disk by its path there.
+    bytes, `sector_size` as in Disk; `ports` have their host ports. `origin` tells people what it was made from. `place` is where
+    the folder will be, when that is not where it is written: what is written names the disk by its path there.
     """
 
     name: str
@@ -143,6 +144,7 @@ class StandaloneSpec:
     format: str
     cpus: float
     memory: int
+    sector_size: int = SECTOR
     generation: int = 2
     hardware: Hardware = Hardware.VIRTUAL
     kernel: str = ""
@@ -158,10 +160,11 @@ class StandaloneSpec:
 
 @dataclass(frozen=True)
 class ExistingDisk:
-    """A disk of a machine that is not ours. `format` "" is to be found by looking."""
+    """A disk of a machine that is not ours. `format` "" and `sector_size` 0 are to be found by looking."""
 
     path: Path
     format: str = ""
+    sector_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -447,11 +450,11 @@ class Driver(Protocol):
         Raises Unsupported for what can't be had on this host, AlreadyThere, NoSpace, Denied.
         """
 
-    async def check_register(self, name: str, disk_format: str = "") -> None:
-        """Whether `register` can be asked for: for this name, and a disk of this format.
+    async def check_register(self, spec: StandaloneSpec) -> None:
+        """Whether `register` can be asked for.
 
         Raises Unavailable, ProgramMissing, AlreadyThere for a name that is taken, InvalidInput for one that can't be,
-        Unsupported for the format.
+        Unsupported for a disk that the hypervisor does not know.
         """
 
     async def register(self, spec: StandaloneSpec, folder: Path) -> None:

@@ -84,6 +84,8 @@ class Promoter:
             await self._check(container, wish, disk_format)
             async with layers.holding(self._context, container.parent):
                 machine = await self._plan(container, wish, disk_format)
+                if wish.register:
+                    await self._context.driver.check_register(machine)
                 async with halfmade.beside(self._context, wish.place, container=container.id) as operation:
                     work = _Work(self._context, container, Path(operation.path), machine, progress)
                     names = await work.fill(identity=self._identity(container, wish))
@@ -100,7 +102,7 @@ class Promoter:
         _check_place(self._context, wish.place)
         machines.check_chain(self._context, container.parent)
         if wish.register:
-            await self._context.driver.check_register(check_machine_name(wish.register), disk_format)
+            check_machine_name(wish.register)
 
     async def _plan(self, container: Container, wish: Wish, disk_format: str) -> StandaloneSpec:
         context = self._context

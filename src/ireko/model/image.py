@@ -11,6 +11,8 @@ import msgspec
 
 GIB = 1 << 30
 MIB = 1 << 20
+SECTOR, NATIVE_SECTOR = 512, 4096
+"""Bytes in a sector of a disk: of nearly every one, and of those that Windows calls 4K native. There are no others."""
 FIRMWARE = "firmware"
 """The `init` of an image that only its own boot loader can start: no command can be given to its containers."""
 
@@ -30,6 +32,7 @@ class Layer:
 
     `identity` is what the driver says identifies the file's content to its children (`drivers.base.Disks.identify`): it is
     compared before each start. `capacity` is the virtual size in bytes, `size` the bytes this layer's file takes.
+    `sector_size` is that of the disk that a guest sees, in bytes, and the same along a chain; few formats can tell it.
     `diff_id` and `chain_id` are those of `ireko.disk.delta`, "" while nobody has computed them. `origin` tells a disk file
     that was imported again, "" for what was made here. A layer with `linked` files is empty itself: it shows what they hold,
     the newest first.
@@ -46,6 +49,7 @@ class Layer:
     origin: str = ""
     linked: tuple[LinkedFile, ...] = ()
     diff_id: str = ""
+    sector_size: int = SECTOR
 
 
 class Hardware(enum.Enum):

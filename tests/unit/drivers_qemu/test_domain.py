@@ -39,6 +39,7 @@ CASES = {
     "bios": {},
     "uefi": {"generation": 2},
     "common": {"generation": 2, "hardware": Hardware.COMMON},
+    "native": {"generation": 2, "sector_size": 4096},
     "odd": {"name": ODD, "disk": f"{ODD}.raw", "format": "raw", "origin": f"{ODD}\x1b"},
     "vhd": {"format": "vhd", "mac": ""},
     "command": {"kernel": "kernel", "initrd": "initrd", "append": 'quiet say="a b"', "seed": "seed.tar"},
@@ -52,12 +53,12 @@ def test_libvirt_takes_it(case: str, accelerator: str, machine: Callable[..., St
     check(text(machine(**CASES[case]), accelerator), tmp_path)
 
 
-@pytest.mark.parametrize("case", ["bios", "uefi", "common", "odd", "vhd"])
+@pytest.mark.parametrize("case", ["bios", "uefi", "common", "native", "odd", "vhd"])
 def test_what_is_written_is_read_again(case: str, machine: Callable[..., StandaloneSpec]) -> None:
     spec = machine(**CASES[case])
     assert existing.read(text(spec), source="it") == ExistingMachine(
         name=spec.name,
-        disks=(ExistingDisk(FOLDER / spec.disk, spec.format),),
+        disks=(ExistingDisk(FOLDER / spec.disk, spec.format, spec.sector_size),),
         cpus=2,
         memory=512 * MIB,
         generation=spec.generation,

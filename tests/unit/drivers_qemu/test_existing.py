@@ -33,7 +33,7 @@ def disk(path: str, *, target: str = "sda", bus: str = "sata", more: str = "", d
 def test_a_machine() -> None:
     found = existing.read(described(), source="it")
     assert (found.name, found.cpus, found.memory, found.generation) == ("box", 4, 2 * GIB, 1)
-    assert found.disks == (ExistingDisk(Path("/disks/a.qcow2"), "qcow2"),)
+    assert found.disks == (ExistingDisk(Path("/disks/a.qcow2"), "qcow2", 512),)
     assert found.hardware is Hardware.VIRTUAL
     assert not found.running
 
@@ -65,6 +65,20 @@ def test_disks_of_other_kinds(devices: str, wanted: tuple[str, str]) -> None:
     found = existing.read(described(devices), source="it")
     assert [(str(each.path), each.format) for each in found.disks] == [wanted]
     assert found.hardware is Hardware.COMMON
+
+
+@pytest.mark.parametrize(
+    ("more", "size"),
+    [
+        ("<blockio logical_block_size='4096' physical_block_size='4096'/>", 4096),
+        ("<blockio physical_block_size='4096'/>", 512),
+        ("<blockio logical_block_size='512'/>", 512),
+        ("<blockio logical_block_size='0'/>", 512),
+    ],
+)
+def test_sectors(more: str, size: int) -> None:
+    found = existing.read(described(disk("/1", bus="virtio", more=more)), source="it")
+    assert [each.sector_size for each in found.disks] == [size]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +132,7 @@ def test_a_snapshot_s_description_has_the_machine_inside() -> None:
         described(more="<memory>" + "9" * 30 + "</memory>"),
         described(more="<memory>1</memory><vcpu>many</vcpu>"),
         described(disk("/1", more="<boot order='first'/>")),
+        described(disk("/1", more="<blockio logical_block_size='many'/>")),
         "<!DOCTYPE domain [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><domain><name>&a;</name></domain>",
         "<!DOCTYPE a [<!ENTITY b 'bb'><!ENTITY c '&b;&b;'>]><domain>&c;</domain>",
     ],
@@ -134,6 +149,7 @@ def test_what_is_no_description(text: str) -> None:
         (described(disk("/cd", device="cdrom")), "no disk"),
         (described("<disk type='network'><source protocol='rbd' name='a'/><target dev='vda'/></disk>"), "network"),
         (described("<disk type='volume'><source pool='p' volume='v'/><target dev='vda'/></disk>"), "volume"),
+        (described(disk("/1", more="<blockio logical_block_size='2048'/>")), "2048"),
         (described(boot="<os><type arch='aarch64'>hvm</type></os>"), "aarch64"),
         (described(boot="<os><type>hvm</type><kernel>/vmlinuz</kernel></os>"), "kernel"),
     ],

@@ -15,7 +15,9 @@ from ireko.model.image import MIB, Hardware
 FIRMWARE = Firmware(FirmwareFile("/usr/share/code, 1.fd", "raw"), FirmwareFile("/usr/share/variables.qcow2", "qcow2"))
 
 
-def arguments(hardware: Hardware, disks: int = 1, firmware: Firmware | None = None) -> list[str]:
+def arguments(
+    hardware: Hardware, disks: int = 1, firmware: Firmware | None = None, *, sector_size: int = 512
+) -> list[str]:
     spec = MachineSpec(
         id="1" * 64,
         name="web",
@@ -23,7 +25,8 @@ def arguments(hardware: Hardware, disks: int = 1, firmware: Firmware | None = No
         cpus=1,
         memory=256 * MIB,
         disks=(
-            *(Disk(f"vol-{n}" if n else "root", Path(f"/disks/{n}.qcow2"), "qcow2") for n in range(disks)),
+            Disk("root", Path("/disks/0.qcow2"), "qcow2", sector_size=sector_size),
+            *(Disk(f"vol-{n}", Path(f"/disks/{n}.qcow2"), "qcow2") for n in range(1, disks)),
             Disk("seed", Path("/disks/seed.tar"), "raw", read_only=True),
         ),
         stdio=Stdio.CONSOLE,
@@ -52,6 +55,19 @@ def test_those_of_a_real_computer() -> None:
     # a real disk can always be written to
     assert [word.split(",")[2] for word in found if word.startswith("virtio-blk")] == ["id=disk-seed"]
     assert "e1000e,netdev=net,romfile=,mac=52:54:00:11:22:33" in found
+
+
+@pytest.mark.parametrize(
+    ("hardware", "device"),
+    [
+        (Hardware.VIRTUAL, "virtio-blk-pci,{},drive=root.0,id=disk-root,serial=root,werror=enospc,bootindex=1"),
+        (Hardware.COMMON, "nvme,{},drive=root.0,id=disk-root,serial=root,bootindex=1"),
+    ],
+)
+def test_sectors_of_4096_bytes(hardware: Hardware, device: str) -> None:
+    found = devices(arguments(hardware, 2, sector_size=4096))
+    assert found[0] == device.format("logical_block_size=4096,physical_block_size=4096")
+    assert sum("block_size" in each for each in found) == 1  # the others have those that disks mostly have
 
 
 @pytest.mark.parametrize(("disks", "controllers"), [(1, 0), (5, 0), (6, 1), (11, 1), (12, 2)])

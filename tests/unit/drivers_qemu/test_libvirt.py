@@ -12,6 +12,7 @@ from tests.conftest import give_up
 from ireko.drivers.base import StandaloneSpec
 from ireko.drivers.qemu import domain, existing, libvirt, standalone
 from ireko.errors import AlreadyThere, InvalidInput, ProgramFailed, ProgramMissing, Unavailable, Unsupported
+from ireko.model.image import Hardware
 
 KNOWN = "箱 'a', \"b\""
 
@@ -45,23 +46,26 @@ async def test_names_that_it_doesn_t_know(name: str) -> None:
 
 
 @pytest.mark.usefixtures("known")
-async def test_what_can_be_registered() -> None:
-    await libvirt.check_register("fresh", "qcow2")
+async def test_what_can_be_registered(machine: Callable[..., StandaloneSpec]) -> None:
+    await libvirt.check_register(machine(name="fresh"))
+    await libvirt.check_register(machine(name="fresh", sector_size=4096))
     with pytest.raises(AlreadyThere, match=KNOWN):
-        await libvirt.check_register(KNOWN, "qcow2")
+        await libvirt.check_register(machine(name=KNOWN))
     with pytest.raises(Unsupported, match="vhdx"):
-        await libvirt.check_register("fresh", "vhdx")
+        await libvirt.check_register(machine(name="fresh", format="vhdx"))
+    with pytest.raises(Unsupported, match="sectors of 4096 bytes"):
+        await libvirt.check_register(machine(name="fresh", sector_size=4096, hardware=Hardware.COMMON))
     with pytest.raises(InvalidInput):
-        await libvirt.check_register("a/b", "qcow2")
+        await libvirt.check_register(machine(name="a/b"))
 
 
 @pytest.mark.usefixtures("known")
 async def test_registering(tmp_path: Path, machine: Callable[..., StandaloneSpec]) -> None:
     standalone.write(machine(), tmp_path, accelerator="tcg")
-    await libvirt.register("web", "qcow2", tmp_path / domain.FILE)
+    await libvirt.register(machine(), tmp_path / domain.FILE)
     (tmp_path / domain.FILE).write_text("<domain/>")
     with pytest.raises(ProgramFailed, match="virsh"):
-        await libvirt.register("web", "qcow2", tmp_path / domain.FILE)
+        await libvirt.register(machine(), tmp_path / domain.FILE)
 
 
 @pytest.mark.usefixtures("known")

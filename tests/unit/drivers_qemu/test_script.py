@@ -95,6 +95,15 @@ def test_a_bios_and_the_devices_of_a_real_computer(
     assert played.after("-display") == "gtk"
 
 
+@pytest.mark.parametrize(("hardware", "device"), [(Hardware.VIRTUAL, "virtio-blk-pci"), (Hardware.COMMON, "nvme")])
+def test_sectors_of_4096_bytes(
+    hardware: Hardware, device: str, played: Played, folder: Path, machine: Callable[..., StandaloneSpec]
+) -> None:
+    assert played.start(written(machine(hardware=hardware, sector_size=4096), folder), ACCEL="tcg") == 0
+    sizes = "logical_block_size=4096,physical_block_size=4096"
+    assert f"{device},{sizes},drive=root,serial=root,bootindex=1" in played.words
+
+
 def test_uefi_has_its_files_in_the_folder(played: Played, folder: Path, uefi_machine: StandaloneSpec) -> None:
     assert played.start(written(uefi_machine, folder), ACCEL="tcg") == 0
     assert "pflash0=code,pflash1=variables" in played.after("-machine")

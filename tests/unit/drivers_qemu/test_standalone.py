@@ -10,6 +10,7 @@ import pytest
 from ireko.drivers.base import StandaloneSpec
 from ireko.drivers.qemu import standalone
 from ireko.errors import AlreadyThere, InvalidInput, Unavailable
+from ireko.model.image import Hardware
 
 
 def test_its_files(tmp_path: Path, machine: Callable[..., StandaloneSpec]) -> None:
@@ -29,8 +30,11 @@ def test_files_are_named_where_they_will_be(tmp_path: Path, machine: Callable[..
     assert str(tmp_path) not in (tmp_path / "start.sh").read_text()
 
 
-def test_what_libvirt_does_not_know_has_no_description(tmp_path: Path, machine: Callable[..., StandaloneSpec]) -> None:
-    written = standalone.write(machine(format="vhdx"), tmp_path, accelerator="tcg")
+@pytest.mark.parametrize("changes", [{"format": "vhdx"}, {"hardware": Hardware.COMMON, "sector_size": 4096}])
+def test_what_libvirt_does_not_know_has_no_description(
+    changes: dict[str, object], tmp_path: Path, machine: Callable[..., StandaloneSpec]
+) -> None:
+    written = standalone.write(machine(**changes), tmp_path, accelerator="tcg")
     assert sorted(path.name for path in written) == ["README.txt", "start.sh"]
     assert "virsh" not in (tmp_path / "README.txt").read_text()
 

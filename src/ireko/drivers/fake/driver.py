@@ -114,14 +114,13 @@ class FakeDriver(Driver):
             await self._step("write_standalone.after")
         return written
 
-    async def check_register(self, name: str, disk_format: str = "") -> None:
-        del disk_format
+    async def check_register(self, spec: StandaloneSpec) -> None:
         await self._lifeline.check()
-        if name in self._host.registered:
-            raise AlreadyThere(f'there is a machine "{name}" already')
+        if spec.name in self._host.registered:
+            raise AlreadyThere(f'there is a machine "{spec.name}" already')
 
     async def register(self, spec: StandaloneSpec, folder: Path) -> None:
-        await self.check_register(spec.name)
+        await self.check_register(spec)
         await self._step("register.before")
         self._host.registered[spec.name] = folder
 

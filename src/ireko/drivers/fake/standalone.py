@@ -41,7 +41,7 @@ def read(path: Path) -> ExistingMachine | None:
         raise Damaged(f'"{description}" does not describe a machine: {error}') from error
     return ExistingMachine(
         name=spec.name,
-        disks=(ExistingDisk(description.parent / spec.disk, spec.format),),
+        disks=(ExistingDisk(description.parent / spec.disk, spec.format, spec.sector_size),),
         cpus=spec.cpus,
         memory=spec.memory,
         generation=spec.generation,

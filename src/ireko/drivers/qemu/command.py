@@ -148,7 +148,8 @@ def _disks(spec: MachineSpec) -> Iterator[str]:
     for controller in hardware.controllers(spec.hardware, len(spec.disks)):
         yield from ("-device", controller)
     for number, disk in enumerate(spec.disks):
-        yield from _disk(disk, hardware.disk(spec.hardware, number, read_only=disk.read_only))
+        kind = hardware.disk(spec.hardware, number, read_only=disk.read_only, sector_size=disk.sector_size)
+        yield from _disk(disk, kind)
 
 
 def _disk(disk: Disk, kind: str) -> Iterator[str]:
@@ -156,7 +157,7 @@ def _disk(disk: Disk, kind: str) -> Iterator[str]:
         yield from ("-blockdev", json.dumps(options, ensure_ascii=False))
     first = ",bootindex=1" if disk.serial == "root" else ""
     # enospc: when the host's disk is full the guest is paused, and told of no error
-    errors = "" if disk.read_only else ",werror=enospc"
+    errors = ",werror=enospc" if hardware.can_wait(kind) and not disk.read_only else ""
     where = f"drive={node(disk.serial)},id={device(disk.serial)},serial={disk.serial}"
     yield from ("-device", f"{kind},{where}{errors}{first}")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ireko.drivers.base import StandaloneSpec, Stdio
 from ireko.errors import InvalidInput
-from ireko.model.image import Hardware
+from ireko.model.image import SECTOR, Hardware
 
 FILE = "domain.xml"
 
@@ -23,15 +23,22 @@ FORMATS = {"qcow2": "qcow2", "raw": "raw", "vpc": "vhd", "vdi": "vdi", "vmdk": "
 EVENTS = "ctl.log"
 """The file beside the disk that a guest's events go to."""
 
+BLOCK_SIZES = ("logical_block_size", "physical_block_size")
+"""What `<blockio>` says of a disk's sectors."""
+
 _KIB = 1 << 10
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TERMINAL = "ua-terminal"
 
 
-def fits(disk_format: str) -> bool:
-    """Whether libvirt can run a machine whose disk has this format."""
-    return disk_format in FORMATS.values()
+def obstacle(spec: StandaloneSpec) -> str:
+    """Why libvirt can't run a machine; "" when it can."""
+    if spec.format not in FORMATS.values():
+        return f'libvirt knows no disks in the format "{spec.format}"'
+    if spec.sector_size != SECTOR and spec.hardware is Hardware.COMMON:
+        return f"libvirt knows no real computer's disks with sectors of {spec.sector_size} bytes"
+    return ""
 
 
 def check_name(name: str) -> None:
@@ -119,6 +126,8 @@ def _disks(devices: ET.Element, spec: StandaloneSpec, folder: Path) -> None:
     target = {"dev": "sda", "bus": "sata"} if common else {"dev": "vda", "bus": "virtio"}
     disk = _disk(devices, formats[spec.format], _path(folder, spec.disk), target, serial="root")
     _add(disk, "boot", {"order": "1"})
+    if spec.sector_size != SECTOR:
+        _add(disk, "blockio", dict.fromkeys(BLOCK_SIZES, str(spec.sector_size)))
     if spec.seed:
         seed = _disk(devices, "raw", _path(folder, spec.seed), {"dev": "vdb", "bus": "virtio"}, serial="seed")
         _add(seed, "readonly")

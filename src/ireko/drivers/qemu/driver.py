@@ -127,11 +127,11 @@ class QemuDriver(Driver):
     async def write_standalone(self, spec: StandaloneSpec, folder: Path) -> tuple[Path, ...]:
         return standalone.write(spec, folder, accelerator=self._accelerator.name if self._accelerator else "")
 
-    async def check_register(self, name: str, disk_format: str = "") -> None:
-        await libvirt.check_register(name, disk_format)
+    async def check_register(self, spec: StandaloneSpec) -> None:
+        await libvirt.check_register(spec)
 
     async def register(self, spec: StandaloneSpec, folder: Path) -> None:
-        await libvirt.register(spec.name, spec.format, folder / domain.FILE)
+        await libvirt.register(spec, folder / domain.FILE)
 
     async def existing(self, written: str) -> ExistingMachine | None:
         return await existing.find(written)

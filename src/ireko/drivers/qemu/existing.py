@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from ireko.drivers.base import ExistingDisk, ExistingMachine
 from ireko.drivers.qemu import domain, libvirt
 from ireko.errors import Damaged, Denied, Unsupported
-from ireko.model.image import Hardware
+from ireko.model.image import NATIVE_SECTOR, SECTOR, Hardware
 
 _LARGEST = 4 << 20  # bytes of a description; a real one has some thousand
 _ARCHITECTURES = frozenset({"x86_64", "i686"})
@@ -145,7 +145,18 @@ def _disk(disk: ET.Element, source: str, folder: Path | None) -> ExistingDisk:
         )
     driver = disk.find("driver")
     name = driver.get("type", "raw") if driver is not None else "raw"  # libvirt never looks into a disk for it
-    return ExistingDisk(_place(Path(written), folder), domain.FORMATS.get(name, name))
+    return ExistingDisk(_place(Path(written), folder), domain.FORMATS.get(name, name), _sector_size(disk, source))
+
+
+def _sector_size(disk: ET.Element, source: str) -> int:
+    """What its guest sees, whatever the file says: those that QEMU has by itself, or as it is said."""
+    sizes = disk.find("blockio")
+    size = 0 if sizes is None else _number(sizes.get(domain.BLOCK_SIZES[0], "0"), source)
+    if size not in {0, SECTOR, NATIVE_SECTOR}:
+        raise Unsupported(
+            f"{source} has a disk with sectors of {size} bytes; there are {SECTOR} and {NATIVE_SECTOR} here"
+        )
+    return size or SECTOR
 
 
 def _place(path: Path, folder: Path | None) -> Path:

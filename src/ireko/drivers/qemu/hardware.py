@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ireko.model.image import Hardware
+from ireko.model.image import SECTOR, Hardware
 
 _BUILT_IN_PORTS = 6  # of the disk controller that is part of the q35 machine
 _CONTROLLER = "ich9-ahci"
+_NVME = "nvme"
 
 
 def controllers(hardware: Hardware, disks: int) -> Iterator[str]:
@@ -17,15 +18,24 @@ def controllers(hardware: Hardware, disks: int) -> Iterator[str]:
             yield f"{_CONTROLLER},id=ahci{number}"
 
 
-def disk(hardware: Hardware, number: int, *, read_only: bool = False) -> str:
-    """The kind of device for the disk of this number, the first being 0, and where it is attached.
+def disk(hardware: Hardware, number: int, *, read_only: bool = False, sector_size: int = SECTOR) -> str:
+    """The kind of device for the disk of this number, the first being 0, where it is attached, and its sectors.
 
-    A disk that can't be written to is always the hypervisor's own device, as a real one knows no such thing.
+    A disk that can't be written to is always the hypervisor's own device, as a real one knows no such thing. QEMU's SATA disks
+    have sectors of 512 bytes, so one with others is an NVMe disk: systems that know such sectors mostly know those, too.
     """
+    sectors = "" if sector_size == SECTOR else f",logical_block_size={sector_size},physical_block_size={sector_size}"
     if hardware is Hardware.VIRTUAL or read_only:
-        return "virtio-blk-pci"
+        return f"virtio-blk-pci{sectors}"
+    if sectors:
+        return f"{_NVME}{sectors}"
     controller, port = divmod(number, _BUILT_IN_PORTS)
     return f"ide-hd,bus={f'ahci{controller}' if controller else 'ide'}.{port}"
+
+
+def can_wait(kind: str) -> bool:
+    """Whether QEMU can have a guest wait when a disk of this kind can't be written; NVMe disks only tell of an error."""
+    return not kind.startswith(_NVME)
 
 
 def network(hardware: Hardware) -> str:

@@ -6,6 +6,7 @@ import os
 import shlex
 from pathlib import Path
 
+from ireko.drivers.base import StandaloneSpec
 from ireko.drivers.qemu import domain
 from ireko.errors import AlreadyThere, ProgramFailed, ProgramMissing, TimedOut, Unavailable, Unsupported
 from ireko.host import process
@@ -18,14 +19,14 @@ _STOPPED = frozenset({"shut off", "crashed"})
 _PACKAGE_HINT = "sudo apt-get install libvirt-clients"
 
 
-async def check_register(name: str, disk_format: str) -> None:
-    """Raises InvalidInput, Unsupported (the disk's format), ProgramMissing, Unavailable; AlreadyThere for a name it has."""
+async def check_register(spec: StandaloneSpec) -> None:
+    """Raises InvalidInput, Unsupported (the disk), ProgramMissing, Unavailable; AlreadyThere for a name it has."""
+    name = spec.name
     domain.check_name(name)
-    if disk_format and not domain.fits(disk_format):
-        raise Unsupported(
-            f'"{name}" can\'t be registered: libvirt knows no disks in the format "{disk_format}"',
-            hint=f"choose one of {', '.join(sorted(domain.FORMATS.values()))}",
-        )
+    if why := domain.obstacle(spec):
+        formats = sorted(domain.FORMATS.values())
+        hint = "" if spec.format in formats else f"choose one of {', '.join(formats)}"
+        raise Unsupported(f'"{name}" can\'t be registered: {why}', hint=hint)
     if await state(name) is not None:
         raise AlreadyThere(
             f'libvirt has a machine "{name}" already',
@@ -33,10 +34,10 @@ async def check_register(name: str, disk_format: str) -> None:
         )
 
 
-async def register(name: str, disk_format: str, description: Path) -> None:
-    """Have it know the machine of a description. Raises what `check_register` raises, ProgramFailed."""
-    await check_register(name, disk_format)
-    await _ask(name, "define", "--file", str(description))
+async def register(spec: StandaloneSpec, description: Path) -> None:
+    """Have it know a machine by its description. Raises what `check_register` raises, ProgramFailed."""
+    await check_register(spec)
+    await _ask(spec.name, "define", "--file", str(description))
 
 
 async def state(name: str) -> str | None:

@@ -101,7 +101,8 @@ def _arguments(spec: StandaloneSpec, firmware: Firmware | None) -> Iterator[tupl
 def _disks(spec: StandaloneSpec) -> Iterator[tuple[str, ...]]:
     driver = command.DRIVERS.get(spec.format, spec.format)
     yield _quoted("-blockdev", _node("root", spec.disk, driver))
-    yield _quoted("-device", f"{hardware.disk(spec.hardware, 0)},drive=root,serial=root,bootindex=1")
+    kind = hardware.disk(spec.hardware, 0, sector_size=spec.sector_size)
+    yield _quoted("-device", f"{kind},drive=root,serial=root,bootindex=1")
     if spec.seed:
         yield _quoted("-blockdev", _node("seed", spec.seed, "raw", read_only=True))
         yield _quoted("-device", f"{hardware.disk(spec.hardware, 1, read_only=True)},drive=seed,serial=seed")

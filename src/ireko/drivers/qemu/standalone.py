@@ -29,7 +29,7 @@ def write(spec: StandaloneSpec, folder: Path, *, accelerator: str) -> tuple[Path
     boots_by_uefi = not spec.kernel and spec.generation == 2
     found = firmware.needed(spec.name) if boots_by_uefi else None
     texts = {START: script.text(spec, found)}
-    if domain.fits(spec.format):
+    if not domain.obstacle(spec):
         place = spec.place or folder
         texts[domain.FILE] = domain.text(spec, place, accelerator=accelerator, identity=str(uuid.uuid4()))
     texts[README] = _readme(spec)
@@ -111,8 +111,8 @@ def _what(spec: StandaloneSpec) -> str:
 
 
 def _libvirt(spec: StandaloneSpec) -> str:
-    if not domain.fits(spec.format):
-        return f"libvirt knows no disks in the format {spec.format}, so there is no description for it."
+    if why := domain.obstacle(spec):
+        return f"{why}, so there is no description for it."
     note = "libvirt publishes no ports for it: give it another network there (virsh edit) when it needs them. "
     return (
         "To have libvirt know it (virsh, virt-manager):\n\n    virsh define domain.xml\n\n"
