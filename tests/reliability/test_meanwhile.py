@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import timedelta
@@ -11,13 +12,21 @@ from typing import Any
 
 import pytest
 
+from ireko.disk.base import NewLayer
+from ireko.disk.formats import create_layer
+from ireko.drivers.fake import content
+from ireko.engine.exporting import Target
 from ireko.engine.importing import Settings, Source
-from ireko.model.image import Image
+from ireko.engine.promotion import Wish
+from ireko.errors import Conflict, Damaged
+from ireko.model.container import ContainerSpec
+from ireko.model.image import GIB, MIB, Image
 from ireko.model.names import Reference
 from ireko.model.recipe import Progress
 from tests.disks import write_disk
 
-from .scenarios import committed
+from .scenarios import bloated, committed
+from .test_races import soon
 from .world import World
 
 
@@ -42,12 +51,22 @@ class Meanwhile:
         return await self._task
 
 
-async def bring(world: World, disk: Path, name: str, progress: Progress = quiet, like: str = "") -> Image:
+async def bring(
+    world: World, disk: Path, name: str, progress: Progress = quiet, *, like: str = "", link: bool = False
+) -> Image:
     settings = Settings(world.engine.images.get(like) if like else None)
     made = await world.engine.importer.bring(
-        Source(disk), settings, reference=Reference(name), link=False, progress=progress
+        Source(disk), settings, reference=Reference(name), link=link, progress=progress
     )
     return made.image
+
+
+def toy_disk(path: Path) -> Path:
+    """A disk of a toy guest, as large as that of nano."""
+    with create_layer(path, NewLayer(GIB)) as writer:
+        writer.write_data(0, content.encode({}, GIB).ljust(MIB, b"\0"))
+        writer.finish()
+    return path
 
 
 async def test_an_image_that_lends_its_kernel_goes(world: World, tmp_path: Path) -> None:
@@ -98,4 +117,55 @@ async def test_a_disk_that_two_bring_at_once_is_stored_once(world: World, tmp_pa
     )
     assert one.layers[0] == two.layers[0]
     assert one.layers == again.layers
+    await world.check()
+
+
+READERS: dict[str, Callable[[World, Path, Progress], Coroutine[Any, Any, object]]] = {
+    "flatten": lambda world, _, told: world.engine.reshaper.flatten("theirs", reference=None, progress=told),
+    "rebase": lambda world, _, told: world.engine.reshaper.rebase("theirs", "nano", reference=None, progress=told),
+    "export": lambda world, place, told: world.engine.exporter.disk("theirs", Target(place), progress=told),
+    "tree": lambda world, place, told: world.engine.exporter.tree(["theirs"], Target(place), progress=told),
+    "promote": lambda world, place, told: world.engine.promoter.promote("box", Wish(place), progress=told),
+}
+
+
+@pytest.mark.parametrize("verb", READERS)
+async def test_a_linked_disk_that_is_written_to_while_it_is_read(world: World, tmp_path: Path, verb: str) -> None:
+    disk, place = toy_disk(tmp_path / "theirs.qcow2"), tmp_path / "made.qcow2"
+    before = disk.stat().st_mtime_ns
+    await bring(world, disk, "theirs", link=True, like="nano")
+    await world.engine.containers.create(ContainerSpec(image="theirs"), name="box")
+
+    async def write() -> None:
+        os.utime(disk, ns=(1, 1))
+
+    with pytest.raises(Damaged, match="was changed since it was linked"):
+        await READERS[verb](world, place, Meanwhile(write))
+    assert not place.exists()
+    os.utime(disk, ns=(before, before))
+    await world.check()
+    assert not any(layer.diff_id for layer in world.engine._context.database.layers.values() if layer.linked)
+    assert len(world.engine.images.all()) == 2
+
+
+async def test_a_file_that_is_linked_to_while_it_is_to_be_replaced(world: World, tmp_path: Path) -> None:
+    disk = write_disk(tmp_path / "theirs.qcow2", {0: 1})
+    before = disk.read_bytes()
+    meanwhile = Meanwhile(lambda: bring(world, disk, "theirs", link=True))
+    with pytest.raises(Conflict, match="stands on"):
+        await world.engine.exporter.disk("nano", Target(disk, force=True), progress=meanwhile)
+    await meanwhile.result()
+    assert disk.read_bytes() == before
+    await world.check()
+
+
+async def test_layers_below_a_container_that_is_being_changed_are_left(world: World) -> None:
+    """One that is being started, above all: what it is held to is the record of the moment before."""
+    await bloated(world)
+    async with world.engine._context.locks(world.engine.containers.get("box").id):
+        compact = asyncio.create_task(world.engine.compactor.compact(progress=quiet))
+        await soon(compact)
+    done = await compact
+    assert [each.why for each in done.left] == ["it is being worked on"] * 2
+    assert [each.name for each in done.shrunk] == ["container box"]
     await world.check()

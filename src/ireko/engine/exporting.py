@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import os
 import shlex
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ireko.disk import partitions
@@ -66,7 +67,8 @@ class Exporter:
             await diskwork.do("writing the disk", work.write, progress=progress)
             await diskwork.do("reading it back", work.compare, progress=progress)
             contents = await asyncio.to_thread(work.look)
-            _publish(half, target)
+            machines.check_chain(self._context, image.top)  # somebody may have written to a disk that it is linked to
+            self._publish(half, target)
         return _warnings(image, contents)
 
     async def tree(self, refs: Sequence[str], target: Target, *, progress: Progress) -> None:
@@ -79,14 +81,10 @@ class Exporter:
             with DiskFile(half, os.O_RDWR | os.O_CREAT | os.O_EXCL) as file:
                 place = 0
                 for entry in writer.entries():
-
-                    def write(steps: Steps, start: int = place, pieces: object = entry.pieces) -> int:
-                        assert callable(pieces)
-                        return _append(file, start, gathered(pieces(steps)))
-
+                    write = partial(_append, file, place, entry.pieces)
                     place = await diskwork.do(f"writing {entry.step}", write, progress=progress)
                 await to_its_end(asyncio.to_thread(file.sync))
-            _publish(half, target)
+            self._publish(half, target)
 
     @contextlib.asynccontextmanager
     async def stream(self, refs: Sequence[str], *, format_name: str = "") -> AsyncIterator[AsyncIterator[bytes]]:
@@ -138,6 +136,17 @@ class Exporter:
                 raise Conflict(
                     f'the layer "{short(layer.id)}" stands on "{path}", so it can\'t be replaced', hint="ireko tree"
                 )
+
+    def _publish(self, half: Path, target: Target) -> None:
+        """Give a whole file, which is on the disk, its name. What it replaces may have come into use meanwhile."""
+        try:
+            if target.force and target.path.exists():
+                self._check_unneeded(target.path)
+            move_into_place(half, target.path, replace=target.force)
+        except OSError as error:
+            raise file_error(target.path, error) from error
+        with told(target.path):
+            files.sync_folder(target.path.parent)
 
     @contextlib.asynccontextmanager
     async def _half_made(self, target: Target) -> AsyncIterator[Path]:
@@ -200,22 +209,12 @@ def _warnings(image: Image, contents: partitions.Contents) -> tuple[str, ...]:
     return (f"no {firmware} can boot the disk{cause}; an archive (--tree) keeps all that makes the image",)
 
 
-def _append(file: DiskFile, start: int, pieces: Iterator[bytes]) -> int:
+def _append(file: DiskFile, start: int, pieces: Callable[[Steps], Iterator[bytes]], steps: Steps) -> int:
     """Write pieces one after another; where they end."""
-    for piece in pieces:
+    for piece in gathered(pieces(steps)):
         file.write(start, piece)
         start += len(piece)
     return start
-
-
-def _publish(half: Path, target: Target) -> None:
-    """Give a whole file, which is on the disk, its name."""
-    try:
-        move_into_place(half, target.path, replace=target.force)
-    except OSError as error:
-        raise file_error(target.path, error) from error
-    with told(target.path):
-        files.sync_folder(target.path.parent)
 
 
 async def _pieces(writer: Writer) -> AsyncGenerator[bytes, None]:

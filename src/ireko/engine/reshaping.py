@@ -44,6 +44,7 @@ class Reshaper:
         kept = layers.holding(self._context, top.id, boot=image.config.boot)
         async with kept, self._context.work_folder() as folder:
             layer, half = await self._layer(f"flattening {ref}", folder, write, parent=None, progress=progress)
+            machines.check_chain(self._context, top.id)  # somebody may have written to a disk that it is linked to
             history = (History(layer.created, f"flatten {short(image.id)}", "", layer.size),)
             fresh = replace(image, layers=(layer.id,), history=history)
             return self._record(fresh, layer, half, self._names(image, ref, reference))
@@ -70,6 +71,8 @@ class Reshaper:
         kept = layers.holding(context, image.top, base.top, boot=image.config.boot)
         async with kept, context.work_folder() as folder:
             layer, half = await self._layer(f"rebasing {ref}", folder, write, parent=base.top, progress=progress)
+            for top in (image.top, base.top):
+                machines.check_chain(context, top)  # as above
             step = History(layer.created, f"rebase {short(image.id)}", "", layer.size)
             fresh = replace(image, layers=(*base.layers, layer.id), history=(*base.history, step))
             return self._record(fresh, layer, half, self._names(image, ref, reference))

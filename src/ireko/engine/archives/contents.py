@@ -78,6 +78,7 @@ async def _identify(context: Context, layer: Layer, below: str, progress: Progre
             return diff_id(source, steps)
 
     own = await diskwork.do(f"reading layer {short(layer.id)}", read, progress=progress)
+    machines.check_linked(context, layer)  # what was read while somebody wrote to it is noted for nobody
     with context.database.change() as change:
         noted = replace(context.database.layers[layer.id], diff_id=own, chain_id=chain_id(below, own))
         change.put_layer(noted)

@@ -9,20 +9,23 @@ from ireko.model.names import short
 
 UPKEEP = "upkeep"
 """The lock of those who exchange files of layers: one at a time."""
+_AT_WORK = "it is being worked on"
 
 
 def users(context: Context, *, mine: str = "") -> dict[str, str]:
-    """The layers below machines that run, and those that are worked on: their ids, and by whom they are used.
+    """The layers below machines that run or are being started, and those that are worked on: their ids, and who uses them.
 
     `mine` is one that the caller holds himself, once.
     """
     found: dict[str, str] = {}
     for held, count in context.held.items():
         if count > (held == mine):
-            found.update(dict.fromkeys(_chain(context, held), "it is being worked on"))
+            found.update(dict.fromkeys(_chain(context, held), _AT_WORK))
     for container in context.database.containers.values():
         if container.status.has_machine:
             found.update(dict.fromkeys(_chain(context, container.parent), f"{container.name} runs on it"))
+        elif context.locks.taken(container.id):
+            found.update(dict.fromkeys(_chain(context, container.parent), _AT_WORK))
     return found
 
 
