@@ -89,6 +89,8 @@ class Promoter:
                 async with halfmade.beside(self._context, wish.place, container=container.id) as operation:
                     work = _Work(self._context, container, Path(operation.path), machine, progress)
                     names = await work.fill(identity=self._identity(container, wish))
+                    # somebody may have written to a disk that it is linked to
+                    machines.check_chain(self._context, container.parent)
                     await to_its_end(self._complete(operation, container, wish, machine))
         return Promoted(container.name, wish.place, machine.disk, names, standalone.losses(container, machine))
 
