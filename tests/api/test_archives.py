@@ -126,7 +126,7 @@ def stored(daemon: Daemon) -> dict[str, Any]:
 
 async def over(before: set[asyncio.Task[Any]]) -> None:
     """Until all that was begun since has ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while begun := asyncio.all_tasks() - before:
             await asyncio.wait(begun)
 

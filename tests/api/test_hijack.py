@@ -190,7 +190,7 @@ async def exec_runs(http: Http, identifier: str) -> bool:
 async def until_gone(daemon: Daemon, identifier: str) -> None:
     process = daemon.engine.execs.get(identifier).process
     assert process is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await process.wait()
 
 
@@ -278,7 +278,7 @@ async def test_the_last_piece_of_a_body_is_not_held_back(tmp_path: Path) -> None
         while read[0] < large:  # noqa: ASYNC110
             await asyncio.sleep(0)
         writer.write(b"\r\n5\r\nhello\r\n0\r\n\r\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await over.wait()
         assert read[0] == large + 5
         writer.close()

@@ -130,7 +130,7 @@ async def test_streams_end_with_the_server(daemon: Daemon, http: Http, folder: P
         reader, writer = await asyncio.open_unix_connection(str(folder / "s"))
         writer.write(b"POST /containers/%b/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: d\r\n\r\n" % ref.encode())
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         for response in (events, following):
             with pytest.raises(aiohttp.ClientError):
                 await response.read()

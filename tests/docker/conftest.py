@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-DEADLINE = 30.0
+from tests.conftest import DEADLINE
+
 FOLDER = Path(__file__).parent
 
 

@@ -8,6 +8,8 @@ import re
 import tarfile
 from pathlib import Path
 
+from tests.conftest import DEADLINE
+
 from .conftest import Docker
 
 
@@ -61,7 +63,7 @@ class TestLogs:
             assert following.stdout is not None
             assert following.stdout.readline() == "one\n"
             docker("attach", name, stdin="two\n")
-            assert following.communicate(timeout=30)[0] == "two\n"
+            assert following.communicate(timeout=DEADLINE)[0] == "two\n"
             assert following.returncode == 0
 
 
@@ -74,7 +76,7 @@ class TestSystem:
             assert running.stdout is not None
             assert running.stdout.readline() == "Welcome to box!\n"
             docker.out("stop", name)
-            assert running.wait(30) == 0
+            assert running.wait(DEADLINE) == 0
         assert docker.out("logs", name).splitlines()[0] == "Welcome to box!"
 
     def test_a_person_at_its_console(self, docker: Docker, name: str, typist) -> None:

@@ -9,6 +9,8 @@ import socket
 
 import pytest
 
+from tests.conftest import DEADLINE
+
 from .conftest import Docker
 
 DETACH = b"\x10\x11"
@@ -175,5 +177,5 @@ def test_an_interrupt_goes_to_the_container(docker: Docker) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=DEADLINE)
         assert (process.returncode, out) == (3, "caught\n")

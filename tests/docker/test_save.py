@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DEADLINE, Docker
+from tests.conftest import DEADLINE
+
+from .conftest import Docker
 
 
 @pytest.fixture

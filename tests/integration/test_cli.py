@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.conftest import DEADLINE
 
 IREKO = (sys.executable, "-m", "ireko")
-DEADLINE = 30.0
 DETACH = b"\x10\x11"
 PROMPT = rb"# "
 """What a shell inside shows once the terminal is connected: what is typed before that goes through ours."""

@@ -18,10 +18,12 @@ from ireko.client.transport import open_socket
 from ireko.errors import Unavailable
 
 PROGRAM = """
-import os, pathlib, socket, sys, threading
+import contextlib, os, pathlib, socket, sys, threading
 _, root, _, address, _, ready = sys.argv[1:]
 root = pathlib.Path(root)
-mode = (root / "mode").read_text() if (root / "mode").exists() else ""
+mode = ""
+with contextlib.suppress(FileNotFoundError):  # it may go at any moment
+    mode = (root / "mode").read_text()
 with (root / "pids").open("a") as file:
     file.write(f"{os.getpid()}\\n")
 print("a word in the log", file=sys.stderr, flush=True)

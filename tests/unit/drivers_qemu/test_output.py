@@ -20,7 +20,7 @@ async def grown(watcher: OutputWatcher, path: Path) -> None:
     stop = watcher.watch([path], told.set)
     with path.open("ab") as file:
         file.write(b"more")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await told.wait()
     stop()
 
