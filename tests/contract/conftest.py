@@ -24,7 +24,7 @@ from ireko.model.image import GIB, MIB
 
 DRIVERS = [
     pytest.param("fake", id="fake"),
-    pytest.param("qemu", id="qemu", marks=[pytest.mark.qemu, pytest.mark.timeout(90)]),
+    pytest.param("qemu", id="qemu", marks=[pytest.mark.qemu, pytest.mark.timeout(600)]),
 ]
 
 

@@ -108,6 +108,7 @@ class TestRun:
         assert daemon(*argv).returncode == 125
 
     def test_a_missing_image_is_made_and_said(self, daemon: Daemon) -> None:
+        daemon("rmi", "-f", "debian:12")  # other tests make it, too
         done = daemon("run", "--rm", "debian:12", "cat", "/etc/os-release")
         assert done.returncode == 0, done.stderr
         assert b"ID=debian\n" in done.stdout

@@ -18,7 +18,7 @@ from ireko.guest.seed import Network, Seed
 from ireko.model.container import PortMapping
 from ireko.model.image import MIB
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 
 MAC = "52:54:00:12:34:56"
 MACHINE_ID = "0123456789abcdef" * 2

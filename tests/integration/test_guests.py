@@ -19,10 +19,13 @@ from tests.conftest import DaemonProcess, Typist
 
 from ireko.host.files import disk_bytes
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 
 IREKO = (sys.executable, "-m", "ireko")
-LIMIT = 120.0
+LIMIT = 600.0
+"""Seconds after which a program hangs: a whole system, on a busy machine without hardware acceleration, takes minutes to come up."""
+PATIENT = ("-t", "300")
+"""What `stop` is told where the guest's own end is waited for."""
 FOREVER = ("sleep", "1000000")
 
 
@@ -137,7 +140,7 @@ def test_files_both_ways(host: Host, web: str, tmp_path: Path) -> None:
 def test_a_published_port_answers(host: Host, web: str) -> None:
     host.out("exec", web, "sh", "-c", "mkdir -p /www && echo hello > /www/index.html && httpd -h /www -p 80")
     address = host.out("port", web, "80").strip()
-    with urllib.request.urlopen(f"http://{address}/index.html", timeout=20) as answer:
+    with urllib.request.urlopen(f"http://{address}/index.html", timeout=LIMIT) as answer:
         assert answer.read() == b"hello\n"
 
 
@@ -161,7 +164,7 @@ def test_stop_start_and_what_is_kept(host: Host) -> None:
         "run", "-d", "--name", "box", "nano", "sh", "-c", "trap 'echo bye; exit 3' TERM; echo up; sleep 1000000 & wait"
     )
     host.out("exec", "box", "sh", "-c", "echo kept > /root/note; sync")
-    host.out("stop", "box")
+    host.out("stop", *PATIENT, "box")
     assert host.inspect("box")["State"]["ExitCode"] == 3
     assert host.out("logs", "box") == "up\nbye\n"
     host.out("start", "box")
@@ -297,11 +300,11 @@ def test_a_whole_debian(host: Host) -> None:
     host.out("exec", "server", "bash", "-c", f"echo kept > /root/note; {up}")
     host.out("commit", "server", "server:1")
     assert host.out("run", "--rm", "server:1", "cat", "/root/note") == "kept\n"
-    host.out("stop", "-t", "60", "server")
+    host.out("stop", *PATIENT, "server")
     assert host.inspect("server")["State"]["ExitCode"] == 0
     # one that has only begun to start ends as well
     host.out("start", "server")
-    host.out("stop", "-t", "90", "server")
+    host.out("stop", *PATIENT, "server")
     assert host.inspect("server")["State"]["ExitCode"] == 0
     host.out("rm", "server")
 

@@ -19,7 +19,7 @@ from ireko.drivers.qemu import QemuDriver, files, firmware
 from ireko.errors import IrekoError
 from ireko.model.image import MIB, Hardware
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(600)]
 
 BOTH = pytest.mark.parametrize("hardware", list(Hardware))
 

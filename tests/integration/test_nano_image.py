@@ -9,7 +9,7 @@ import pytest
 
 from ireko.recipes import build, load_recipe
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 
 
 async def digests(workdir: Path, cache: Path) -> dict[str, str]:

@@ -25,7 +25,7 @@ from ireko.guest.seed import Main, Network, Seed
 from ireko.model.container import PortMapping
 from ireko.model.image import MIB, Hardware
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 
 MAC = "52:54:00:12:34:56"
 POWER_CUT = b"\x01x"

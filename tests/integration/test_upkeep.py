@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .test_guests import FOREVER, Host
+from .test_guests import FOREVER, PATIENT, Host
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 WASTE = (
     "i=0; while [ $i -lt 150 ]; do head -c 4096 /dev/urandom; head -c 61440 /dev/zero; i=$((i + 1)); done > {}; sync"
 )
@@ -43,7 +43,7 @@ def test_a_container_runs_as_before_on_disks_that_were_made_small(host: Host) ->
     host.out("commit", "box", "kept")
     host.out("exec", "box", "sh", "-c", WASTE.format("/more"))
     host.out("run", "-d", "--name", "web", "nano", *FOREVER)
-    host.out("stop", "-t", "10", "box")
+    host.out("stop", *PATIENT, "box")
     (image,) = json.loads(host.out("image", "inspect", "kept"))
     assert findings(host, "--deep") == []
     done = json.loads(host.out("system", "compact", "--format", "json"))

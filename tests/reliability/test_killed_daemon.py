@@ -25,7 +25,7 @@ DRIVERS = [
     pytest.param("qemu", id="qemu", marks=[pytest.mark.qemu, pytest.mark.timeout(900)]),
 ]
 WORKERS, LIVES = 3, 3
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 class Daemon:
@@ -68,13 +68,16 @@ class Daemon:
         return [line for line in lines if str(self.root) in line]
 
     def answer(self, ref: str, *argv: str) -> str:
+        """What a program says that must succeed. Raises Unavailable when the daemon goes before that is known."""
         containers = self.client.containers
         exec_ = containers.create_exec(ref, {"Cmd": list(argv), "AttachStdout": True})
         stream = containers.start_exec(exec_, {})
         try:
-            return b"".join(data for _, data in stream.output()).decode()
+            said = b"".join(data for _, data in stream.output()).decode()
         finally:
             stream.close()
+        assert containers.inspect_exec(exec_)["ExitCode"] == 0, said
+        return said
 
 
 @dataclass

@@ -33,7 +33,8 @@ from ireko.model.names import Reference, new_id
 from ireko.store.database import Operation
 
 KIND = "commit"
-_SYNC_LIMIT = 30.0
+SYNC_LIMIT = 60.0
+"""Seconds that a guest has to write out what it holds; a busy host has many that do."""
 
 
 class Committer:
@@ -64,7 +65,7 @@ class Committer:
             for unsettled in self.unsettled(container.id):
                 await self.settle(unsettled)
                 container = lookup.container(context.database, container.id)
-            config = changes.apply(context.database.images[container.image].config, container, instructions)
+            config = changes.apply(lookup.image_of(context.database, container).config, container, instructions)
             machines.check_chain(context, container.parent)
             machine = self._runs.running(container.id)
             if machine and sync:
@@ -113,7 +114,7 @@ class Committer:
 
     async def _move(self, operation: Operation, container: Container, machine: Machine | None) -> Layer:
         steps = _Steps(self._context, operation)
-        steps.prepare(self._context.database.layers[container.parent].capacity)
+        steps.prepare(lookup.layer(self._context.database, container.parent).capacity)
         if machine:
             await machine.switch_disk("root", steps.fresh, steps.layer)
         elif container.started is None:
@@ -122,7 +123,7 @@ class Committer:
         return layers.seal(self._context, operation.layer, steps.layer, parent=container.parent)
 
     def _image(self, container: Container, layer: Layer, config: ImageConfig, *, author: str, comment: str) -> Image:
-        base = self._context.database.images[container.image]
+        base = lookup.image_of(self._context.database, container)
         below = [each.id for each in machines.chain(self._context, container.parent)][::-1]
         step = History(now(), shlex.join(container.process.argv), comment, layer.size)
         return with_id(
@@ -190,5 +191,5 @@ async def _sync(machine: Machine) -> None:
     """Best effort: a guest that does not answer is committed as after a power cut, which its file system bears."""
     with contextlib.suppress(IrekoError, TimeoutError):
         if await machine.state() is MachineState.RUNNING:
-            async with asyncio.timeout(_SYNC_LIMIT):
+            async with asyncio.timeout(SYNC_LIMIT):
                 await machine.guest.sync()

@@ -1,0 +1,125 @@
+"""Machines that go to a libvirt, and machines that come from one: a real one, with QEMU behind it."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import Typist, give_up
+from tests.integration import tiny_system
+from tests.integration.test_guests import Host
+from tests.integration.test_standalone import machine
+
+from ireko.disk.chain import open_chain
+from ireko.drivers.qemu import domain, standalone
+
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(300)]
+
+DAEMON = "/usr/sbin/libvirtd"
+# As root it wants users that only its whole package makes: in a namespace of its own it is somebody else.
+AS_A_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+LIMIT = 60.0
+
+
+@pytest.fixture(scope="module")
+def libvirt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A libvirt as any user has one, with everything of its own in a folder: the one that is asked by default."""
+    if not Path(DAEMON).exists() or shutil.which("virsh") is None:
+        give_up("libvirt is not installed: sudo apt-get install libvirt-clients libvirt-daemon")
+    folder = tmp_path_factory.mktemp("libvirt")
+    folders = {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("CONFIG", "CACHE", "DATA")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIBVIRT_DEFAULT_URI", f"qemu+unix:///session?socket={folder}/libvirt-sock")
+        daemon = _start(folder, {**os.environ, **folders, "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)})
+        try:
+            yield
+        finally:
+            _end(daemon)
+
+
+def _start(folder: Path, environment: dict[str, str]) -> int:
+    settings = folder / "CONFIG" / "libvirt"
+    settings.mkdir(parents=True)
+    (settings / "qemu.conf").write_text('stdio_handler = "file"\n')
+    (folder / "libvirtd.conf").write_text(f'unix_sock_dir = "{folder}"\nlog_outputs = "3:file:{folder}/log"\n')
+    words = [DAEMON, "--daemon", "--config", f"{folder}/libvirtd.conf", "--pid-file", f"{folder}/pid"]
+    # It returns when it can be asked.
+    subprocess.run([*AS_A_USER, *words] if os.geteuid() == 0 else words, env=environment, timeout=LIMIT, check=True)
+    return os.pidfd_open(int((folder / "pid").read_text()))
+
+
+def _end(daemon: int) -> None:
+    signal.pidfd_send_signal(daemon, signal.SIGTERM)
+    select.select([daemon], [], [], LIMIT)
+    os.close(daemon)
+
+
+def virsh(*words: str) -> str:
+    """The answer of libvirt's own program."""
+    done = subprocess.run(["virsh", "--quiet", *words], capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def host(
+    tmp_path_factory: pytest.TempPathFactory, test_cache: Path, nano_image: object, libvirt: None
+) -> Iterator[Host]:
+    """A daemon that knows this libvirt."""
+    made = Host(tmp_path_factory.mktemp("host"), test_cache)
+    made.out("image", "make", "nano")
+    yield made
+    made.close()
+
+
+def test_a_container_becomes_one_of_its_machines(host: Host, tmp_path: Path, sit_down: Callable[..., Typist]) -> None:
+    name = "箱 'a'"
+    host.out(
+        "create", "-it", "--name", "leaver", "nano", "sh", "-c", "cat /kept || { read it; echo $it > /kept; sync; }"
+    )
+    host.out("promote", "--register", name, "leaver", str(tmp_path / "machine"))
+    assert virsh("domstate", name) == "shut off"
+    start = [str(shutil.which("virsh")), "start", "--console", name]
+    person = sit_down(start)
+    person.expect(rb"/kept")
+    person.type(b"it stays\r")
+    person.ends()
+    person = sit_down(start)
+    person.expect(rb"it stays\r\n")
+    person.ends()
+    assert virsh("domstate", name) == "shut off"
+    again = host("promote", "--register", name, "leaver", str(tmp_path / "other"))
+    assert again.returncode != 0
+    assert name in again.stderr.decode()
+    assert not (tmp_path / "other").exists()
+    virsh("undefine", name)
+
+
+def test_one_of_its_machines_becomes_an_image(host: Host, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.qcow2"
+    tiny_system.install(disk)
+    spec = machine(disk)
+    standalone.write(spec, tmp_path, accelerator="tcg")
+    virsh("define", str(tmp_path / domain.FILE))
+    virsh("snapshot-create-as", spec.name, "before", "--disk-only", "--atomic")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    host.out("adopt", spec.name, "tiny:1")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert len(host.inspect("tiny:1")["RootFS"]["Layers"]) == 2
+    host.out("image", "export", "tiny:1", str(tmp_path / "back.raw"))
+    with open_chain(disk) as adopted, open_chain(tmp_path / "back.raw") as exported:
+        assert exported.view.read(0, tiny_system.SIZE) == adopted.view.read(0, tiny_system.SIZE)
+    virsh("start", spec.name)
+    try:
+        running = host("adopt", spec.name, "tiny:2")
+    finally:
+        virsh("destroy", spec.name)
+    assert running.returncode != 0
+    assert spec.name in running.stderr.decode()
+    virsh("undefine", spec.name, "--snapshots-metadata")
