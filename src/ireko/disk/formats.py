@@ -36,6 +36,8 @@ class Format:
 # in the order in which they are tried: fixed VHDs have their signature at the end alone
 _MODULES = {"vhdx": "ireko.disk.vhdx", "qcow2": "ireko.disk.qcow2", "vhd": "ireko.disk.vhd", "raw": "ireko.disk.raw"}
 RAW = "raw"
+SECTORED = frozenset({"vhdx", "vhd"})
+"""Those that say how large a guest's sectors are; the content of others is a disk with sectors of any size."""
 
 
 def format_named(name: str) -> Format:

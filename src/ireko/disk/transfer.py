@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from ireko.disk.base import ExtentKind, LayerWriter, Progress
 from ireko.disk.view import NOBODY, ChainExtent, View
 from ireko.disk.zeros import UNIT, zero_runs
+from ireko.errors import InvalidInput
 
 _READ = 1 << 20
 _STEP = 32 << 20
@@ -14,14 +17,39 @@ _STEP = 32 << 20
 def transfer(view: View, writer: LayerWriter, progress: Progress, *, fold: bool = False) -> None:
     """Put what a view shows into a new layer; what is NOBODY's stays absent. The writer is not finished.
 
-    With `fold` all data is read, and what is zeros takes no room. Raises what the view and the writer raise, and Cancelled.
+    With `fold` all data is read, and what is zeros takes no room. Raises what the view and the writer raise, and Cancelled;
+    InvalidInput when a new layer that has a parent has larger sectors than what there is to put into it.
     """
     progress.begin(view.size)
     mover = Mover(view, writer, progress, fold=fold)
     # a hole that hides nothing need not be told from what no layer has
     holes = fold or writer.new.parent is not None
-    for extent in view.extents(holes=holes):
+    for extent in _whole_sectors(view.extents(holes=holes), writer):
         mover.move(extent)
+
+
+def _whole_sectors(extents: Iterable[ChainExtent], writer: LayerWriter) -> Iterator[ChainExtent]:
+    """The same, cut at whole sectors: one that several extents have a part of is DATA of NOBODY, to be read through the view."""
+    sector, place = writer.new.sector_size, 0
+    for extent in extents:
+        end = extent.end
+        if place < end and (place > extent.offset or end % sector):
+            rest = extent.after(place - extent.offset)
+            whole = end // sector * sector
+            if place < whole:
+                yield rest._replace(length=whole - place)
+            if whole < end:
+                yield _shared(max(place, whole), sector, writer)
+            place = -(-end // sector) * sector
+        elif place < end:
+            yield extent
+            place = end
+
+
+def _shared(offset: int, sector: int, writer: LayerWriter) -> ChainExtent:
+    if writer.new.parent is not None:
+        raise InvalidInput(f"the {sector} bytes at {offset} are a sector that the layer holds a part of only")
+    return ChainExtent(offset, min(sector, writer.new.size - offset), ExtentKind.DATA)
 
 
 class Mover:
@@ -70,7 +98,11 @@ class Mover:
         while place < extent.end:
             stop = min(extent.end, (place // _READ + 1) * _READ)
             count = stop - place
-            self._view.read_extent(rest, memoryview(self._buffer)[:count])
+            view = memoryview(self._buffer)[:count]
+            if extent.layer == NOBODY:
+                self._view.read_into(place, view)
+            else:
+                self._view.read_extent(rest, view)
             self._store(place, count)
             self._progress.advance(count)
             rest = rest.after(count)

@@ -14,13 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ireko.disk.base import Allocation, Progress
+from ireko.disk.base import Allocation, NewLayer, ParentReference, PathKind, Progress, RecordedPath
 from ireko.disk.chain import chain_ids, check_chain, open_chain
 from ireko.disk.delta import diff_id, identity_of
 from ireko.disk.errors import Cancelled
-from ireko.disk.formats import open_layer
+from ireko.disk.formats import create_layer, described, open_layer
 from ireko.disk.links import ChainBroken
 from ireko.disk.operations import commit, compact, convert_layer, flatten, rebase, repair, resize, seal
+from ireko.disk.transfer import transfer
+from ireko.disk.view import View
 from ireko.errors import AlreadyThere, Conflict, InvalidInput, IrekoError, NoSpace
 
 from .model import ABSENT, DATA, MIB, ZERO, Content, contents
@@ -62,6 +64,31 @@ def test_flattening_keeps_what_is_shown(stack: Stack, name: str, fold: bool) -> 
         assert shows(target) == stack.shown()
         with open_layer(target) as layer:
             assert layer.info.parent is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(stacks(), st.sampled_from(["raw", "qcow2", "vhdx"]), st.booleans())
+def test_flattening_to_larger_sectors_keeps_what_is_shown(stack: Stack, name: str, fold: bool) -> None:
+    with TemporaryDirectory() as folder:
+        leaf, target = Path(folder, "leaf.qcow2"), Path(folder, f"flat.{name}")
+        whole = Content(9, ((0, -(-stack.size // 4096) * 4096, ABSENT),))
+        add_layer(leaf, whole, stack.write(Path(folder))[-1])
+        flatten(leaf, target, sector_size=4096, fold=fold)
+        assert shows(target) == stack.shown().ljust(whole.runs[-1][1], b"\0")
+        assert described(target).sector_size == (4096 if name == "vhdx" else 512)
+
+
+def test_a_layer_does_not_get_larger_sectors_than_its_content(tmp_path: Path) -> None:
+    content = Content(2, ((0, 4096 + 512, ABSENT), (4096 + 512, MIB, DATA)))
+    leaf = Stack(("vhdx", "vhdx"), (Content(1, ((0, MIB, DATA),)), content)).write(tmp_path)[-1]
+    reference = ParentReference((RecordedPath(PathKind.RELATIVE, "0.vhdx"),), format="vhdx")
+    new = NewLayer(MIB, Allocation.DIFFERENCING, sector_size=4096, parent=reference)
+    with (
+        open_layer(leaf) as layer,
+        create_layer(tmp_path / "new.qcow2", new) as writer,
+        pytest.raises(InvalidInput, match="the 4096 bytes at 4096 "),
+    ):
+        transfer(View([layer]), writer, Progress())
 
 
 def test_flattening_takes_what_the_caller_wants(tmp_path: Path) -> None:

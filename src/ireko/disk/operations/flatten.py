@@ -20,6 +20,7 @@ def flatten(
     source_format: str = "",
     target_format: str = "",
     allocation: Allocation = Allocation.DYNAMIC,
+    sector_size: int = 0,
     block_size: int = 0,
     fold: bool = False,
     replace: bool = False,
@@ -27,16 +28,14 @@ def flatten(
 ) -> None:
     """Write what a disk shows to a new file that needs no other.
 
-    Parents are looked for as in `open_chain`. With `fold` zeros among the data are looked for, and take no room. Raises
-    AlreadyThere unless `replace` is set, Conflict when what would be replaced is sealed or a layer of the source, InvalidInput
-    for what the target's format can't hold, and what reading and writing raise.
+    Parents are looked for as in `open_chain`. By default the sectors are as large as the source's. With `fold` zeros among the
+    data are looked for, and take no room. Raises AlreadyThere unless `replace` is set, Conflict when what would be replaced is
+    sealed or a layer of the source, InvalidInput for what the target's format can't hold, and what reading and writing raise.
     """
     with open_chain(source, within=within, format_name=source_format) as chain:
         refuse_overwriting(target, chain.layers)
         info = chain.leaf.info
-        new = NewLayer(
-            chain.view.size, allocation, sector_size=info.sector_size, block_size=block_size, physical_sector_size=0
-        )
+        new = NewLayer(chain.view.size, allocation, sector_size=sector_size or info.sector_size, block_size=block_size)
         with create_layer(target, new, format_name=target_format, replace=replace) as writer:
             transfer(chain.view, writer, progress or Progress(), fold=fold)
             writer.finish()
