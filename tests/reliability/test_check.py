@@ -17,7 +17,9 @@ from ireko.disk.formats import create_layer
 from ireko.disk.operations.remake import remake
 from ireko.drivers.base import Level
 from ireko.engine.importing import Settings, Source
+from ireko.engine.promotion import Wish
 from ireko.engine.upkeep.checking import Checked, Found
+from ireko.errors import Damaged
 from ireko.model.container import Mount, MountKind
 from ireko.model.image import MIB, Image
 from ireko.model.names import Reference, new_id, short
@@ -341,6 +343,27 @@ async def test_a_record_that_can_not_be_read_is_named_and_what_it_stands_for_sta
     assert root.paths.layer(layer).exists()
     assert volume.exists()
     assert not root.paths.lost.exists()
+
+
+async def test_a_container_whose_image_can_not_be_read_is_told_of(root: Root) -> None:
+    containers = root.world.engine.containers
+    with sqlite3.connect(root.paths.database) as connection:
+        connection.execute("UPDATE images SET record = '{' WHERE id = ?", (containers.get("box").image,))
+    connection.close()
+    boots = names(root.paths.boot)
+    await root.world.engine.close()
+    assert await root.world.open()
+    containers, place = root.world.engine.containers, root.world.left
+    for work in (
+        containers.start("box"),
+        containers.commit("box"),
+        root.world.engine.promoter.promote("box", Wish(place), progress=lambda *_: None),
+    ):
+        with pytest.raises(Damaged, match='of the container "box" is missing from the database'):
+            await work
+    await root.world.engine.images.make("debian", progress=lambda *_: None)
+    await root.world.engine.images.remove("debian")
+    assert names(root.paths.boot) == boots
 
 
 async def test_a_daemon_keeps_what_records_speak_of(root: Root) -> None:

@@ -390,7 +390,7 @@ class Containers:
         try:
             return lookup.image(self._context.database, container.spec.image)
         except NotFound:
-            return self._context.database.images[container.image]
+            return lookup.image_of(self._context.database, container)
 
 
 def _table(text: bytes) -> Top:

@@ -115,7 +115,7 @@ def _make_disk(context: Context, container: Container, path: Path) -> None:
     context.driver.disks.create(
         path,
         parent=context.paths.layer_disk(container.parent),
-        capacity=context.database.layers[container.parent].capacity,
+        capacity=lookup.layer(context.database, container.parent).capacity,
     )
 
 

@@ -77,7 +77,7 @@ class GuestFiles:
     async def diff(self, ref: str) -> list[Change]:
         """The files that differ from the image's, by path; a folder counts when something in it came or went."""
         container = lookup.container(self._context.database, ref)
-        before = await self._image_listing(self._context.database.images[container.image])
+        before = await self._image_listing(lookup.image_of(self._context.database, container))
         async with self._guest(container) as guest:
             after = await guest.listing()
         return compare(before, after)
@@ -127,7 +127,7 @@ class GuestFiles:
             context.driver.disks.create(
                 disk,
                 parent=context.paths.layer_disk(image.top),
-                capacity=context.database.layers[image.top].capacity,
+                capacity=lookup.layer(context.database, image.top).capacity,
             )
             yield _bare(identifier, image), disk
         finally:
@@ -140,7 +140,7 @@ class GuestFiles:
         changes.sync_tree(disk.parent)
         changes.make_folder(folder)
         try:
-            image = self._context.database.images[container.image]
+            image = lookup.image_of(self._context.database, container)
             machines.check_chain(self._context, container.parent)
             Identity.create().save(folder)
             spec = machines.maintenance(self._context, container, image, folder, disk)

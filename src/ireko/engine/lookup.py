@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ireko.errors import Ambiguous, InvalidInput, NotFound
+from ireko.errors import Ambiguous, Damaged, InvalidInput, NotFound
 from ireko.model.container import Container
-from ireko.model.image import Image
-from ireko.model.names import Reference, looks_like_id
+from ireko.model.image import Image, Layer
+from ireko.model.names import Reference, looks_like_id, short
 from ireko.store.database import Database
 
 
@@ -37,6 +37,25 @@ def image(database: Database, written: str) -> Image:
         if (image_id := _by_beginning(database.images, beginning, "image")) is not None:
             return database.images[image_id]
     raise NotFound(f"No such image: {reference or written}", hint="ireko images")
+
+
+def image_of(database: Database, container: Container) -> Image:
+    """The image that a container was made from. Raises Damaged when its record is missing or can't be read."""
+    found = database.images.get(container.image)
+    if found is None:
+        raise Damaged(
+            f'the image "{short(container.image)}" of the container "{container.name}" is missing from the database',
+            hint="ireko system check",
+        )
+    return found
+
+
+def layer(database: Database, layer_id: str) -> Layer:
+    """By its full id. Raises Damaged as `image_of` does."""
+    found = database.layers.get(layer_id)
+    if found is None:
+        raise Damaged(f'the layer "{short(layer_id)}" is missing from the database', hint="ireko system check")
+    return found
 
 
 def names_an_id(database: Database, written: str, image_id: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ireko.drivers.base import Disk, MachineSpec, Share, Stdio
-from ireko.engine import linked, mounts, specs
+from ireko.engine import linked, lookup, mounts, specs
 from ireko.engine.context import Context
 from ireko.errors import Damaged, Unsupported
 from ireko.guest.identity import Identity
@@ -25,9 +25,7 @@ _WRITABLE = 0o222
 def chain(context: Context, layer_id: str | None) -> Iterator[Layer]:
     """A layer and its ancestors. Raises Damaged when a record is missing."""
     while layer_id is not None:
-        layer = context.database.layers.get(layer_id)
-        if layer is None:
-            raise Damaged(f'the layer "{short(layer_id)}" is missing from the database', hint="ireko doctor")
+        layer = lookup.layer(context.database, layer_id)
         yield layer
         layer_id = layer.parent
 

@@ -26,7 +26,7 @@ from ireko.disk.base import Progress as Steps
 from ireko.disk.formats import format_named
 from ireko.disk.operations.flatten import flatten
 from ireko.drivers.base import StandaloneSpec
-from ireko.engine import chains, diskwork, halfmade, layers, machines, standalone
+from ireko.engine import chains, diskwork, halfmade, layers, lookup, machines, standalone
 from ireko.engine.containers import Containers
 from ireko.engine.context import Context, to_its_end
 from ireko.engine.removal import Remover
@@ -108,7 +108,7 @@ class Promoter:
 
     async def _plan(self, container: Container, wish: Wish, disk_format: str) -> StandaloneSpec:
         context = self._context
-        image = context.database.images[container.image]
+        image = lookup.image_of(context.database, container)
         contents = await asyncio.to_thread(_look, context, container)
         choice = standalone.Choice(
             wish.register or container.name, disk_format, wish.place, self._identity(container, wish)
@@ -159,7 +159,7 @@ class _Work:
     def _write_boot(self, identity: str) -> None:
         """Copy the kernel and the initrd, and write the seed, for a disk that no firmware can boot."""
         machine, changes = self._machine, self._context.files
-        boot = self._context.database.images[self._container.image].config.boot
+        boot = lookup.image_of(self._context.database, self._container).config.boot
         if not machine.kernel or boot is None:
             return
         source = self._context.paths.boot / boot.id

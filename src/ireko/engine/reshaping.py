@@ -32,7 +32,7 @@ class Reshaper:
         Raises NotFound, Conflict when it has one layer already, Damaged, NoSpace.
         """
         image = lookup.image(self._context.database, ref)
-        top, form = self._context.database.layers[image.top], self._context.driver.abilities.disk_format
+        top, form = lookup.layer(self._context.database, image.top), self._context.driver.abilities.disk_format
         if len(image.layers) == 1 and not top.linked:
             raise Conflict(f'the image "{ref}" has one layer already')
         machines.check_chain(self._context, top.id)
@@ -97,7 +97,7 @@ class Reshaper:
         return fresh
 
     def _check_sizes(self, image: Image, base: Image, ref: str, onto: str) -> None:
-        wanted, found = (self._context.database.layers[each.top].capacity for each in (image, base))
+        wanted, found = (lookup.layer(self._context.database, each.top).capacity for each in (image, base))
         if found > wanted:
             raise InvalidInput(
                 f'the disk of "{ref}" has {wanted} bytes, that of "{onto}" {found}: an image can\'t stand on a larger one'

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from ireko.drivers.base import Ended, Machine, MachineState, Trouble
-from ireko.engine import machines, mounts, traces
+from ireko.engine import lookup, machines, mounts, traces
 from ireko.engine.context import Context, now, to_its_end
 from ireko.engine.logs import ContainerLog
 from ireko.errors import Conflict, IrekoError, NotModified, TimedOut
@@ -106,7 +106,7 @@ class Runs:
         # Held until it is recorded who has the volumes: of two who start at once the second one is told.
         async with mounts.held(context, mounts.volumes(container)):
             try:
-                image = context.database.images[container.image]
+                image = lookup.image_of(context.database, container)
                 spec = await to_its_end(asyncio.to_thread(machines.prepare, context, container, image))
                 mounts.check_free(context, container)
                 machine = await context.driver.start(spec)

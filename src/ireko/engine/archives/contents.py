@@ -57,7 +57,7 @@ def gather(context: Context, refs: Sequence[str]) -> Contents:
     found = tuple(images.values())
     layers = dict.fromkeys(layer for each in found for layer in each.image.layers)
     boots = {each.image.config.boot.id: each.image.config.boot for each in found if each.image.config.boot}
-    return Contents(found, tuple(context.database.layers[layer] for layer in layers), tuple(boots.values()))
+    return Contents(found, tuple(lookup.layer(context.database, layer) for layer in layers), tuple(boots.values()))
 
 
 async def identified(context: Context, layers: Iterable[Layer], progress: Progress) -> tuple[Layer, ...]:

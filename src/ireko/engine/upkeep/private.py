@@ -9,7 +9,7 @@ from pathlib import Path
 from ireko.disk.base import LayerInfo
 from ireko.disk.formats import open_layer
 from ireko.disk.reference import reference_to
-from ireko.engine import creation, machines
+from ireko.engine import creation, lookup, machines
 from ireko.engine.context import Context
 from ireko.engine.upkeep.faults import REPAIR, Fault, error
 from ireko.engine.upkeep.remaking import remade
@@ -86,7 +86,7 @@ def _same_layer(info: LayerInfo, container: Container) -> bool:
 
 
 async def _relink(context: Context, container: Container, progress: Progress) -> None:
-    layer = context.database.layers[container.parent]
+    layer = lookup.layer(context.database, container.parent)
     machines.check_sealed(context, layer)
     disk = context.paths.container_disk(container.id)
     with open_layer(context.paths.layer_disk(layer.id)) as below:

@@ -12,7 +12,7 @@ from ireko.disk.base import LayerInfo
 from ireko.disk.formats import open_layer
 from ireko.disk.links import Folders, candidates
 from ireko.disk.reference import reference_to
-from ireko.engine import layers, machines
+from ireko.engine import layers, lookup, machines
 from ireko.engine.context import Context
 from ireko.engine.upkeep import use
 from ireko.engine.upkeep.exchange import exchange
@@ -70,7 +70,7 @@ def _changed(context: Context, layer: Layer, name: str, *, proven: bool) -> Iter
 
 
 async def _seal_anew(context: Context, layer_id: str, _: Progress) -> None:
-    layer, path = context.database.layers[layer_id], context.paths.layer_disk(layer_id)
+    layer, path = lookup.layer(context.database, layer_id), context.paths.layer_disk(layer_id)
     context.files.set_mode(path, layers.SEALED)
     identity = context.driver.disks.identify(path)
     with context.database.change() as change:
@@ -105,7 +105,7 @@ def _size(context: Context, layer: Layer, name: str, *, sealed: bool) -> Iterato
 
 
 async def _note_size(context: Context, layer_id: str, _: Progress) -> None:
-    layer = context.database.layers[layer_id]
+    layer = lookup.layer(context.database, layer_id)
     with context.database.change() as change:
         change.put_layer(replace(layer, size=files.disk_bytes(context.paths.layer_disk(layer_id))))
 
@@ -152,10 +152,10 @@ async def relink(context: Context, layer_id: str, progress: Progress) -> None:
 
     Raises Damaged when it isn't, Conflict when the layer is in use.
     """
-    layer = context.database.layers[layer_id]
+    layer = lookup.layer(context.database, layer_id)
     assert layer.parent is not None
     _refuse_use(context, layer)
-    machines.check_sealed(context, context.database.layers[layer.parent])
+    machines.check_sealed(context, lookup.layer(context.database, layer.parent))
     disk, parent = context.paths.layer_disk(layer.id), context.paths.layer_disk(layer.parent)
     with open_layer(parent) as below:
         reference = reference_to(below.info, disk)
