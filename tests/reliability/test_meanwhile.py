@@ -18,10 +18,11 @@ from ireko.drivers.fake import content
 from ireko.engine.exporting import Target
 from ireko.engine.importing import Settings, Source
 from ireko.engine.promotion import Wish
+from ireko.engine.upkeep import leftovers
 from ireko.errors import Conflict, Damaged
 from ireko.model.container import ContainerSpec
 from ireko.model.image import GIB, MIB, Image
-from ireko.model.names import Reference
+from ireko.model.names import Reference, new_id, short
 from ireko.model.recipe import Progress
 from tests.disks import write_disk
 
@@ -169,3 +170,38 @@ async def test_layers_below_a_container_that_is_being_changed_are_left(world: Wo
     assert [each.why for each in done.left] == ["it is being worked on"] * 2
     assert [each.name for each in done.shrunk] == ["container box"]
     await world.check()
+
+
+async def test_a_layer_that_goes_while_it_is_checked(world: World, tmp_path: Path) -> None:
+    context = world.engine._context
+    image = await bring(world, write_disk(tmp_path / "disk.qcow2", {0: 1}), "web")
+    with context.database.change() as change:
+        change.put_layer(replace(context.database.layers[image.top], size=GIB))
+    meanwhile = Meanwhile(lambda: world.engine.images.remove("web"), step=f"checking layer {short(image.top)}")
+    checked = await world.engine.checker.check(deep=True, repair=True, progress=meanwhile)
+    assert [each.found for each in checked.found] == []
+    await world.check()
+
+
+async def test_what_is_noted_of_a_layer_while_it_is_checked_stays(world: World) -> None:
+    database, layer = world.engine._context.database, world.engine.images.get("nano").top
+
+    async def note() -> None:
+        with database.change() as change:
+            change.put_layer(replace(database.layers[layer], origin="a file"))
+
+    await world.engine.checker.check(deep=True, repair=True, progress=Meanwhile(note))
+    assert database.layers[layer].origin == "a file"
+    assert database.layers[layer].chain_id
+
+
+async def test_what_has_come_into_use_is_not_put_aside(world: World) -> None:
+    context = world.engine._context
+    folder = context.paths.boot / new_id()
+    folder.mkdir()
+    (fault,) = leftovers.without_record(context)
+    assert fault.mend is not None
+    context.held_boots.update([folder.name])
+    with pytest.raises(Conflict, match="has come into use"):
+        await fault.mend(quiet)
+    assert folder.is_dir()

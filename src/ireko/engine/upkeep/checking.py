@@ -106,7 +106,8 @@ class _Look:
             return
         async with layers.holding(context, layer.id):
             faults = await self._read_layer(layer)
-        await self._meet(faults)
+        if layer.id in context.database.layers:  # its last image may have gone while it was read
+            await self._meet(faults)
 
     async def _read_layer(self, layer: Layer) -> list[Fault]:
         context = self._context
@@ -121,7 +122,7 @@ class _Look:
         faults += read.faults(name, path, told=faults)
         if self._repair and shown and not layer.chain_id and not faults:
             with context.database.change() as change:
-                change.put_layer(replace(layer, chain_id=shown))
+                change.put_layer(replace(context.database.layers[layer.id], chain_id=shown))
         return faults
 
     async def at_images(self) -> None:

@@ -11,6 +11,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from ireko.engine import lookup
 from ireko.engine.context import Context
 from ireko.engine.layers import SEALED
 from ireko.errors import Damaged, NoSpace, Unavailable
@@ -29,7 +30,8 @@ def exchange(context: Context, layer: Layer, new: Path) -> Layer:
     Nothing is awaited, so that nobody meets the one without the other. Raises NoSpace, Denied, Unavailable; then it is as before.
     """
     context.files.set_mode(new, SEALED)
-    after = replace(layer, identity=context.driver.disks.identify(new), size=files.disk_bytes(new))
+    present = lookup.layer(context.database, layer.id)  # others may have noted something else of it meanwhile
+    after = replace(present, identity=context.driver.disks.identify(new), size=files.disk_bytes(new))
     operation = Operation(new_id(), KIND, "", layer=layer.id, identity=after.identity)
     with context.database.change() as change:
         change.put_operation(operation)

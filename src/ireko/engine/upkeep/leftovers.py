@@ -18,6 +18,12 @@ _ID_LENGTH = len(new_id())
 
 def without_record(context: Context) -> Iterator[Fault]:
     """What lies among layers, containers, volumes and kernels; what is being made or removed right now is left out."""
+    for entry in _strays(context):
+        found = f'there is no record of "{entry}": a repair moves it to "{context.paths.lost}"'
+        yield warning(_name(context, entry), found, REPAIR, partial(_put_aside, context, entry))
+
+
+def _strays(context: Context) -> list[Path]:
     busy = [each for each in _strange_containers(context) if context.locks.taken(each.name)]
     strange = [each for each in _strange_containers(context) if each not in busy]
     if not busy:  # a container that is going takes layers along
@@ -27,10 +33,7 @@ def without_record(context: Context) -> Iterator[Fault]:
         for each in _strange(context, context.paths.volumes, "volumes", context.database.volumes)
         if not context.locks.taken(f"volume {each.name}")
     ]
-    strange += sorted(layers.unused_boots(context))
-    for entry in strange:
-        found = f'there is no record of "{entry}": a repair moves it to "{context.paths.lost}"'
-        yield warning(_name(context, entry), found, REPAIR, partial(_put_aside, context, entry))
+    return [*strange, *sorted(layers.unused_boots(context))]
 
 
 def _strange_containers(context: Context) -> list[Path]:
@@ -61,10 +64,12 @@ def _name(context: Context, entry: Path) -> str:
 
 
 async def _put_aside(context: Context, entry: Path, _: Progress) -> None:
-    """Move it to `lost`, under a name that says where it was. Raises Conflict for what a machine runs in."""
+    """Move it to `lost`, under a name that says where it was. Raises Conflict for what a machine runs in, or somebody uses."""
     if entry.parent == context.paths.containers and (machine := await context.driver.find(entry)) is not None:
         await machine.close()
         raise Conflict(f'a machine runs in "{entry}"', hint="ireko serve --stop: the next daemon ends it")
+    if entry not in _strays(context):
+        raise Conflict(f'"{entry}" has come into use meanwhile')
     lost = context.paths.lost
     if not lost.exists():
         context.files.make_folder(lost)
