@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 
 IREKO = (sys.executable, "-m", "ireko")
 LIMIT = 600.0
-"""Seconds after which a program hangs: a whole system, on a busy machine without hardware acceleration, takes minutes to come up."""
+"""Seconds after which a program hangs: a whole system takes minutes to come up on a busy machine without acceleration."""
 PATIENT = ("-t", "300")
 """What `stop` is told where the guest's own end is waited for."""
 FOREVER = ("sleep", "1000000")

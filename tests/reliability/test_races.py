@@ -118,7 +118,9 @@ async def test_restarting_one_that_goes_when_it_ends_keeps_it(world: World) -> N
 
 
 async def test_stopping_one_that_waits_for_its_restart(world: World) -> None:
-    await world.make("box", "false", restart=RestartPolicy(RestartName.ALWAYS))
+    box = await world.make("box", "false", restart=RestartPolicy(RestartName.ALWAYS), start=False)
+    world.engine._runs._delays[box] = 2.0  # time enough for all that follows
+    await world.engine.containers.start("box")
     await world.engine.containers.wait("box", condition="next-exit")
     assert world.engine.containers.get("box").status is Status.RESTARTING
     with pytest.raises(Conflict, match="container is restarting"):
