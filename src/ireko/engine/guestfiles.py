@@ -23,7 +23,7 @@ from ireko.model.image import Image
 from ireko.model.names import new_id
 
 MAINTENANCE = "maintenance"
-_END_LIMIT = 20.0
+_END_LIMIT = 60.0  # seconds for a guest to write out what was changed and end
 _LISTING = "files.json"
 
 

@@ -25,7 +25,7 @@ CUT_OFF = 137  # docker's exit code for what was killed
 _NOT_STARTED = 128  # and for what could not be started
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 60.0  # seconds before a restart: doubled each time
 _STEADY = 10.0  # seconds after which a run counts as a good one
-_LAST_WRITES = 5.0
+_LAST_WRITES = 20.0  # seconds for a guest to write out what it holds before its power is cut
 _CUT_GRACE = 30.0
 
 

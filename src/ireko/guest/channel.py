@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the SSH library takes longer to import than a daemon to sta
 
     from ireko.guest.session import Session
 
-_PATIENCE = 90.0  # seconds; a full system without hardware acceleration takes up to 60 to come up
+_PATIENCE = 300.0  # seconds; a full system without hardware acceleration takes up to 60 to come up, on a busy host more
 _TRIES = 3
 
 

@@ -40,6 +40,8 @@ from ireko.drivers.qemu.shares import Sharing
 from ireko.errors import ProgramFailed, ProgramMissing, Unavailable, Unsupported
 from ireko.host import process
 
+_VERSION_LIMIT = 60.0  # seconds; it takes milliseconds, unless the program has to be read from a busy disk
+
 
 class QemuDriver(Driver):
     """Machines are QEMU processes. `state_dir` is where it remembers what works on this host.
@@ -142,7 +144,7 @@ class QemuDriver(Driver):
 
 async def _version(program: str) -> str:
     try:
-        said = (await process.run(program, "--version", timeout=10)).stdout.decode(errors="replace")
+        said = (await process.run(program, "--version", timeout=_VERSION_LIMIT)).stdout.decode(errors="replace")
     except (ProgramMissing, ProgramFailed) as error:
         raise Unavailable(
             f"QEMU can't be run: {error.message}", hint="sudo apt-get install qemu-system-x86 qemu-utils"

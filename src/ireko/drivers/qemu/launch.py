@@ -21,7 +21,7 @@ from ireko.drivers.qemu.process import Process, start_apart
 from ireko.errors import Conflict, NoSpace, TimedOut, Unavailable
 
 _START_LIMIT = 60.0  # seconds; a second is plenty, unless the host is drowning
-_FIND_LIMIT = 10.0
+_FIND_LIMIT = 30.0
 _PORT_TRIES = 5
 _CREDENTIALS = struct.Struct("3i")
 

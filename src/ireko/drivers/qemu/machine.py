@@ -28,7 +28,7 @@ from ireko.guest.channel import Channel
 from ireko.model.container import PortMapping
 
 _log = logging.getLogger(__name__)
-_LAST_MOMENT = 2.0  # seconds for QEMU to close its disks before it is killed
+_LAST_MOMENT = 20.0  # seconds for QEMU to close its disks, on a host that may be busy writing, before it is killed
 _COUNTERS_WAIT = 2.0  # seconds
 _LAST_WORDS = 2000  # characters
 

@@ -22,7 +22,7 @@ _HEAD = r"""#!/bin/sh
 # Ctrl-a x cuts its power, Ctrl-a h tells what else the terminal knows. Words behind the script's name are given to QEMU.
 #
 #   ACCEL=kvm   use hardware acceleration         ACCEL=tcg   use software emulation, some 10 times slower
-#               By default KVM is tried with a guest that ends at once. It has two seconds for that: where a /dev/kvm is
+#               By default KVM is tried with a guest that ends at once. It has five seconds for that: where a /dev/kvm is
 #               there but does not work, guests hang.
 #   QEMU=...    the program to run
 $notes
@@ -41,7 +41,7 @@ kvm_works() {
     dd if=/dev/zero bs=512 count=2047
   } 2>/dev/null >"$$disk"
   code=0
-  timeout -s KILL 2 "$$qemu" -machine q35 -accel kvm -cpu host -m 32M -nodefaults -no-user-config -display none -no-reboot \
+  timeout -s KILL 5 "$$qemu" -machine q35 -accel kvm -cpu host -m 32M -nodefaults -no-user-config -display none -no-reboot \
     -blockdev '{"driver":"file","filename":"'"$$disk"'","node-name":"disk"}' -device virtio-blk-pci,drive=disk \
     -device isa-debug-exit,iobase=0xf4,iosize=4 </dev/null >/dev/null 2>&1 || code=$$?
   rm -f "$$disk"

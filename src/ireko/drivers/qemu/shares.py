@@ -18,7 +18,7 @@ from ireko.host import process
 
 _PLACES = ("/usr/libexec", "/usr/lib/qemu")  # distributions keep it out of PATH
 _FAREWELL = 2.0  # seconds
-_PROBE_LIMIT = 5.0
+_PROBE_LIMIT = 30.0  # seconds; half of one is plenty, but what is found on a busy host is remembered
 _MEMORY_NAME = "sharing.json"
 _INSTALL = "sudo apt-get install virtiofsd (or the qemu-system-common of Debian 12)"
 
