@@ -41,6 +41,8 @@ class TestLogs:
             ("stdout=1&tail=0", set()),
             ("stdout=1&tail=all", {b"one\n", b"three\n"}),
             ("stdout=1&tail=-1", {b"one\n", b"three\n"}),
+            ("stdout=1&tail=\u00b2", {b"one\n", b"three\n"}),
+            ("stdout=1&tail=99999999999999999999", {b"one\n", b"three\n"}),
             ("stdout=1&since=1", {b"one\n", b"three\n"}),
             ("stdout=1&since=4000000000.5", set()),
             ("stdout=1&until=1", set()),

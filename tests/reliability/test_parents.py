@@ -16,6 +16,7 @@ from ireko.errors import Damaged, Denied, NoSpace
 from ireko.host.files import told
 from ireko.model.container import Mount, MountKind, Status
 from ireko.model.names import Reference, short
+from tests.unit.engine.test_logs import lines_of
 
 from .world import World, names
 
@@ -153,8 +154,8 @@ def test_a_log_index_that_was_torn_goes_on_from_there(tmp_path: Path) -> None:
     index.write_bytes(index.read_bytes()[:30] + b"\xff" * 40)
     again = ContainerLog(tmp_path)
     again.catch_up()
-    assert [line.data for line in again.lines()] == [b"one\n", b"two\n", b"three\n"]
-    assert [line.data for line in ContainerLog(tmp_path).lines()] == [b"one\n", b"two\n", b"three\n"]
+    assert [line.data for line in lines_of(again)] == [b"one\n", b"two\n", b"three\n"]
+    assert [line.data for line in lines_of(ContainerLog(tmp_path))] == [b"one\n", b"two\n", b"three\n"]
     assert index.stat().st_size == 48
     assert again.length == 2
 
@@ -165,4 +166,4 @@ async def test_a_log_goes_on_without_its_index(tmp_path: Path) -> None:
     (tmp_path / "stdout.log").write_bytes(b"one\n")
     log.catch_up()
     with contextlib.closing(log):
-        assert [(line.stream, line.data) for line in log.lines()] == [(Stream.STDOUT, b"one\n")]
+        assert [(line.stream, line.data) for line in lines_of(log)] == [(Stream.STDOUT, b"one\n")]

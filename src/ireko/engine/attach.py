@@ -45,8 +45,9 @@ class MainAttachment:
     async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
         """See Attachment."""
         if not self._stream:
-            for line in self._log.lines():
-                yield line.stream, line.data
+            for lines in self._log.lines():
+                for line in lines:
+                    yield line.stream, line.data
             return
         async for piece in self._log.follow(self._place, ended_before=self._ended_before):
             for _, data in self._log.read(piece):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import BinaryIO
 
@@ -11,23 +11,33 @@ from ireko.drivers.base import Stream
 from ireko.engine.logindex import LogIndex, Piece
 
 _LONGEST = 64 * 1024
-"""Bytes in which the end of a line is looked for."""
+"""Bytes in which the end of a line is looked for, and that are held of one that has no end yet."""
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """A line with its newline, or what there is of one."""
+    """A line with its newline, or what there is of one. `goes_on`: what it began with is another one, for its length."""
 
     time: datetime
     stream: Stream
     data: bytes
+    goes_on: bool = False
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A line without an end so far, or the part of it that was not told yet."""
+
+    time: int
+    data: bytes = b""
+    goes_on: bool = False
 
 
 @dataclass
 class LineSplitter:
-    """Cuts pieces into lines, each stream for itself; a line has the time at which it began."""
+    """Cuts pieces into lines, each stream for itself; a line has the time at which it began. A long one comes in parts."""
 
-    _open: dict[Stream, tuple[int, bytes]] = field(default_factory=dict)
+    _open: dict[Stream, _Begun] = field(default_factory=dict)
     _next: dict[Stream, int] = field(default_factory=dict)
 
     def feed(self, piece: Piece, place: int, data: bytes) -> Iterator[LogLine]:
@@ -38,27 +48,31 @@ class LineSplitter:
         if self._next.get(piece.stream) != place:
             self._open.pop(piece.stream, None)
         self._next[piece.stream] = place + len(data)
-        time, begun = self._open.get(piece.stream, (piece.time, b""))
+        begun = self._open.get(piece.stream) or _Begun(piece.time)
         *whole, rest = data.split(b"\n")
         if whole:
             self._open.pop(piece.stream, None)
         for part in whole:
-            yield _line(time, piece.stream, begun + part + b"\n")
-            time, begun = piece.time, b""
-        if begun or rest:
-            self._open[piece.stream] = time, begun + rest
+            yield _line(piece.stream, begun, part + b"\n")
+            begun = _Begun(piece.time)
+        if len(begun.data) + len(rest) >= _LONGEST:
+            yield _line(piece.stream, begun, rest)
+            self._open[piece.stream] = _Begun(begun.time, goes_on=True)
+        elif begun.data or rest:
+            self._open[piece.stream] = replace(begun, data=begun.data + rest)
 
     def rest(self) -> Iterator[LogLine]:
         """What has no newline yet."""
-        for stream, (time, data) in self._open.items():
-            yield _line(time, stream, data)
+        for stream, begun in self._open.items():
+            if begun.data:
+                yield _line(stream, begun, b"")
         self._open.clear()
 
 
-def _line(time: int, stream: Stream, data: bytes) -> LogLine:
-    seconds, nanoseconds = divmod(time, 1_000_000_000)
+def _line(stream: Stream, begun: _Begun, rest: bytes) -> LogLine:
+    seconds, nanoseconds = divmod(begun.time, 1_000_000_000)
     moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanoseconds // 1000)
-    return LogLine(moment, stream, data)
+    return LogLine(moment, stream, begun.data + rest, begun.goes_on)
 
 
 def behind_oldest(index: LogIndex, size: int) -> dict[Stream, int]:

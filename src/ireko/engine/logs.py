@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -115,29 +116,38 @@ class ContainerLog:
                 yield place, data
                 place += len(data)
 
-    def lines(self, *, tail: int | None = None) -> Iterator[LogLine]:
-        """What is there now, line by line; with `tail` only the last so many."""
-        pieces = tuple(self._index.pieces)
-        return self._lines_of(pieces) if tail is None else iter(self._last_lines(pieces, tail))
+    def lines(self, *, tail: int | None = None) -> Iterator[Sequence[LogLine]]:
+        """What is there now, line by line; with `tail` only the last so many.
 
-    def _lines_of(self, pieces: Sequence[Piece]) -> Iterator[LogLine]:
+        They come some at a time, or none, so that a reader of a long log can let others have their turn in between.
+        """
+        pieces = tuple(self._index.pieces)
+        return self._lines_of(pieces) if tail is None else self._last_lines(pieces, tail)
+
+    def _lines_of(self, pieces: Sequence[Piece]) -> Iterator[Sequence[LogLine]]:
         splitter = LineSplitter()
         for piece in pieces:
             for place, data in self.read(piece):
-                yield from splitter.feed(piece, place, data)
-        yield from splitter.rest()
+                yield tuple(splitter.feed(piece, place, data))
+        yield tuple(splitter.rest())
 
-    def _last_lines(self, pieces: Sequence[Piece], count: int) -> list[LogLine]:
+    def _last_lines(self, pieces: Sequence[Piece], count: int) -> Iterator[Sequence[LogLine]]:
         """Looks back in growing steps, so that the end of a long log is found without reading it all."""
         place, step = len(pieces), _LOOK_BACK
         while True:
             place, step = max(0, place - step), step * 2
-            lines = list(self._lines_of(pieces[place:]))
-            first = max(0, len(lines) - count)
+            last: deque[LogLine] = deque(maxlen=count)
             # Each stream's first line may have begun before the place: it must not be among those that count.
-            seen = {line.stream for line in lines[:first]}
-            if place == 0 or (len(lines) >= count and all(line.stream in seen for line in lines[first:])):
-                return lines[first:]
+            seen: set[Stream] = set()
+            for lines in self._lines_of(pieces[place:]):
+                for line in lines:
+                    if len(last) == count:
+                        seen.add((last[0] if last else line).stream)
+                    last.append(line)
+                yield ()
+            if place == 0 or (len(last) == count and all(line.stream in seen for line in last)):
+                yield last
+                return
 
     def _trim(self) -> None:
         """Let the oldest lines go when there is too much."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 from ireko.drivers.base import Stream
@@ -28,13 +29,14 @@ async def read_log(
         )
 
     place, ended_before = log.place(), log.runs_ended
-    for line in _present(log, tail, wanted, all_streams=streams == set(Stream)):
+    async for line in _present(log, tail, wanted, all_streams=streams == set(Stream)):
         yield line
     if not follow:
         return
     splitter = LineSplitter()
     async for piece in log.follow(place, ended_before=ended_before):
         for portion in log.read(piece):
+            await _others()
             for line in splitter.feed(piece, *portion):
                 if until is not None and line.time > until:
                     return
@@ -45,9 +47,22 @@ async def read_log(
             yield line
 
 
-def _present(
+async def _present(
     log: ContainerLog, tail: int | None, wanted: Callable[[LogLine], bool], *, all_streams: bool
-) -> Iterable[LogLine]:
+) -> AsyncIterator[LogLine]:
+    last: deque[LogLine] = deque(maxlen=tail)
     # What is filtered by stream must be filtered before it is counted.
-    lines = filter(wanted, log.lines(tail=tail if all_streams else None))
-    return lines if tail is None else deque(lines, maxlen=tail)
+    for lines in log.lines(tail=tail if all_streams else None):
+        await _others()
+        if tail is not None:
+            last.extend(filter(wanted, lines))
+            continue
+        for line in filter(wanted, lines):
+            yield line
+    for line in last:
+        yield line
+
+
+async def _others() -> None:
+    """Let whoever waits have a turn: a log may be long, and nothing of it be wanted."""
+    await asyncio.sleep(0)

@@ -21,7 +21,7 @@ from ireko.host.files import disk_bytes
 from ireko.host.holes import can_release
 from ireko.model.container import LogLimit
 
-from .test_logs import grow
+from .test_logs import grow, lines_of
 
 MIB = 1024 * 1024
 
@@ -32,7 +32,7 @@ writes = st.lists(
 
 
 def shown(log: ContainerLog, stream: Stream) -> list[bytes]:
-    return [line.data for line in log.lines() if line.stream is stream]
+    return [line.data for line in lines_of(log) if line.stream is stream]
 
 
 @settings(deadline=None)
@@ -54,7 +54,7 @@ def test_what_is_left_is_the_end_of_each_stream_in_whole_lines(
         assert size == everything if everything <= limit else size > limit - limit // 8 - 2 * 8
     again = ContainerLog(folder, LogLimit(limit))
     again.catch_up()
-    assert list(again.lines()) == list(log.lines())
+    assert lines_of(again) == lines_of(log)
 
 
 def test_a_line_longer_than_the_limit_is_shown(tmp_path: Path) -> None:
@@ -63,10 +63,10 @@ def test_a_line_longer_than_the_limit_is_shown(tmp_path: Path) -> None:
     log.catch_up()
     grow(tmp_path, Stream.STDOUT, b"x" * 500 + b"\n")
     log.catch_up()
-    assert [line.data for line in log.lines()] == [b"x" * 500 + b"\n"]
+    assert [line.data for line in lines_of(log)] == [b"x" * 500 + b"\n"]
     grow(tmp_path, Stream.STDOUT, b"next\n")
     log.catch_up()
-    assert [line.data for line in log.lines()] == [b"next\n"]
+    assert [line.data for line in lines_of(log)] == [b"next\n"]
 
 
 def test_what_has_no_lines_is_cut_all_the_same(tmp_path: Path) -> None:
@@ -74,14 +74,14 @@ def test_what_has_no_lines_is_cut_all_the_same(tmp_path: Path) -> None:
     for _ in range(5):
         grow(tmp_path, Stream.STDOUT, b"x" * MIB)
         log.catch_up()
-    assert MIB * 7 // 8 <= sum(len(line.data) for line in log.lines()) <= MIB
+    assert MIB * 7 // 8 <= sum(len(line.data) for line in lines_of(log)) <= MIB
 
 
 def test_files_count_too(tmp_path: Path) -> None:
     log = ContainerLog(tmp_path, LogLimit(100, 3))
     grow(tmp_path, Stream.STDOUT, b"x\n" * 150)
     log.catch_up()
-    assert len(list(log.lines())) == 150
+    assert len(lines_of(log)) == 150
 
 
 def fill(folder: Path, log: ContainerLog, *, lines: int) -> None:
@@ -92,7 +92,7 @@ def fill(folder: Path, log: ContainerLog, *, lines: int) -> None:
 
 
 def numbers(log: ContainerLog, tail: int | None = None) -> list[int]:
-    return [int(line.data) for line in log.lines(tail=tail)]
+    return [int(line.data) for line in lines_of(log, tail)]
 
 
 def test_the_room_comes_back(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_cut_that_was_not_noted_is_seen(tmp_path: Path, lost: str) -> None:
     (tmp_path / "log.index").write_bytes(before if lost != "all" else b"")
     again = ContainerLog(tmp_path, LogLimit(MIB))
     again.catch_up()
-    assert all(line.data.endswith(b"\n") and line.data.strip().isdigit() for line in again.lines())
+    assert all(line.data.endswith(b"\n") and line.data.strip().isdigit() for line in lines_of(again))
     assert numbers(again)[-1] == 1023
     assert numbers(again) == numbers(ContainerLog(tmp_path, LogLimit(MIB)))
 
@@ -148,10 +148,10 @@ async def test_who_follows_misses_nothing(tmp_path: Path) -> None:
         log.catch_up()
         if number % 100 == 0:
             await asyncio.sleep(0)
-    assert sum(len(line.data) for line in log.lines()) > 64
+    assert sum(len(line.data) for line in lines_of(log)) > 64
     log.end_run()
     assert await following == written
-    assert sum(len(line.data) for line in log.lines()) <= 64
+    assert sum(len(line.data) for line in lines_of(log)) <= 64
 
 
 async def test_who_does_not_read_holds_no_more_than_so_much_back(tmp_path: Path) -> None:

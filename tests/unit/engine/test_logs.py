@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ireko.drivers.base import Stream
+from ireko.engine.loglines import LogLine
 from ireko.engine.logs import ContainerLog
 from ireko.engine.reading import read_log
 
@@ -18,6 +21,10 @@ _FILES = {Stream.STDOUT: "stdout.log", Stream.STDERR: "stderr.log"}
 def grow(folder: Path, stream: Stream, data: bytes) -> None:
     with (folder / _FILES[stream]).open("ab") as file:
         file.write(data)
+
+
+def lines_of(log: ContainerLog, tail: int | None = None) -> list[LogLine]:
+    return [line for lines in log.lines(tail=tail) for line in lines]
 
 
 def naive_lines(writes: list[tuple[Stream, bytes]]) -> list[tuple[Stream, bytes]]:
@@ -52,9 +59,9 @@ def test_lines_and_tail(tmp_path_factory, writes: list[tuple[Stream, bytes]], ta
     expected = naive_lines(writes)
     if tail is not None:
         expected = expected[len(expected) - min(tail, len(expected)) :]
-    assert [(line.stream, line.data) for line in log.lines(tail=tail)] == expected
+    assert [(line.stream, line.data) for line in lines_of(log, tail)] == expected
     again = ContainerLog(folder)
-    assert [(line.stream, line.data) for line in again.lines(tail=tail)] == expected
+    assert [(line.stream, line.data) for line in lines_of(again, tail)] == expected
 
 
 def test_output_that_came_while_nobody_looked_is_there(tmp_path: Path) -> None:
@@ -64,7 +71,7 @@ def test_output_that_came_while_nobody_looked_is_there(tmp_path: Path) -> None:
     grow(tmp_path, Stream.STDOUT, b"two\n")
     later = ContainerLog(tmp_path)
     later.catch_up()
-    assert [line.data for line in later.lines()] == [b"one\n", b"two\n"]
+    assert [line.data for line in lines_of(later)] == [b"one\n", b"two\n"]
 
 
 def test_a_torn_index_loses_no_output(tmp_path: Path) -> None:
@@ -78,7 +85,43 @@ def test_a_torn_index_loses_no_output(tmp_path: Path) -> None:
     later.catch_up()
     grow(tmp_path, Stream.STDERR, b"three\n")
     later.catch_up()
-    assert [line.data for line in ContainerLog(tmp_path).lines()] == [b"one\n", b"two\n", b"three\n"]
+    assert [line.data for line in lines_of(ContainerLog(tmp_path))] == [b"one\n", b"two\n", b"three\n"]
+
+
+def test_a_line_without_an_end_is_not_held_as_a_whole(tmp_path: Path) -> None:
+    """It comes in parts, each of which is known for one."""
+    log, line = ContainerLog(tmp_path), b"x" * (3 << 20) + b"\n"
+    grow(tmp_path, Stream.STDOUT, b"before\n" + line + b"after\n")
+    log.catch_up()
+    before, *parts, after = lines_of(log)
+    assert (before.data, after.data) == (b"before\n", b"after\n")
+    assert b"".join(part.data for part in parts) == line
+    assert max(len(part.data) for part in parts) < 1 << 20
+    assert [part.goes_on for part in (before, *parts, after)] == [False, False, *([True] * (len(parts) - 1)), False]
+    assert [part.data for part in lines_of(log, 2)] == [parts[-1].data, b"after\n"]
+
+
+@pytest.mark.parametrize("tail", [None, 1 << 20])
+@pytest.mark.parametrize("streams", [set(Stream), {Stream.STDERR}])
+async def test_others_have_their_turn_while_a_long_log_is_read(
+    tmp_path: Path, tail: int | None, streams: set[Stream]
+) -> None:
+    log, turns = ContainerLog(tmp_path), 0
+    grow(tmp_path, Stream.STDOUT, b"a line\n" * (1 << 19))
+    log.catch_up()
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    waiting = asyncio.create_task(others())
+    future = datetime.now(UTC) + timedelta(days=1)
+    lines = read_log(log, follow=False, tail=tail, since=future, until=None, streams=streams)
+    assert [line async for line in lines] == []
+    waiting.cancel()
+    assert turns > 10
 
 
 async def test_follow_ends_with_the_run(tmp_path: Path) -> None:

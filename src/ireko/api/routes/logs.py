@@ -22,6 +22,8 @@ from ireko.model.framing import frame
 
 _INTERVAL = 1.0
 """Seconds between two readings, as docker has it."""
+_DIGITS = 15
+"""Of a number of lines that a log may have."""
 
 
 async def logs(call: Call, ref: str) -> web.StreamResponse:
@@ -50,12 +52,12 @@ async def logs(call: Call, ref: str) -> web.StreamResponse:
 
 
 def _tail(text: str) -> int | None:
-    """How many lines; anything but a number means all of them, as docker has it."""
-    return int(text) if text.isdigit() else None
+    """How many lines; anything but a number means all of them, as docker has it, and so does one that no log has."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
 
 
 def _dated(line: LogLine) -> bytes:
-    return f"{log_time(line.time)} ".encode() + line.data
+    return line.data if line.goes_on else f"{log_time(line.time)} ".encode() + line.data
 
 
 async def usage(call: Call, ref: str) -> web.StreamResponse:
