@@ -59,8 +59,8 @@ def disk(tmp_path: Path) -> Path:
     return path
 
 
-def files_of(folder: Path) -> dict[str, tuple[bytes, int]]:
-    return {path.name: (path.read_bytes(), path.stat().st_ino) for path in folder.iterdir()}
+def files_of(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+    return {path.name: (path.read_bytes(), path.stat().st_ino, path.stat().st_mode) for path in folder.iterdir()}
 
 
 WORKS = [
@@ -68,6 +68,7 @@ WORKS = [
     ["resize", "DISK", "16m"],
     ["convert", "--sparse", "DISK", "NEW"],
     ["flatten", "DISK", "NEW"],
+    ["seal", "DISK"],
 ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ireko.disk.base import Progress
-from ireko.disk.chain import chain_ids, open_chain
+from ireko.disk.chain import Chain, chain_ids, open_chain
 from ireko.disk.delta import chain_id, diff_id
 from ireko.disk.errors import DiskDamaged, told
 from ireko.disk.seals import Seal, read_seal, seal_path, state_of, write_seal
@@ -21,20 +22,35 @@ def seal(path: Path, *, within: Sequence[Path] = (), format_name: str = "", prog
     A layer that was sealed already is held to its seal, which is renewed: that is what to do after a copy that didn't keep times.
     Raises DiskDamaged when its content is another than it was sealed with.
     """
-    steps = progress or Progress()
-    with open_chain(path, within=within, format_name=format_name) as chain:
-        with told(path):
-            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_WRITE)
-        length, modified = state_of(chain.leaf.file)
-        below = chain_ids(chain.layers[1:], steps)[0][1] if chain.parent else ""
-        own = diff_id(chain.leaf, steps)
-        found = Seal(own, chain_id(below, own), below, length, modified)
-        if state_of(chain.leaf.file) != (length, modified):
-            wanted = "left alone while it was read"
-            raise DiskDamaged(path, "the file", found="being written to", wanted=wanted)
-    _compare(path, found)
-    write_seal(path, found)
+    with open_chain(path, within=within, format_name=format_name) as chain, _read_only(path):
+        found = _read(path, chain, progress or Progress())
+        _compare(path, found)
+        write_seal(path, found)
     return found
+
+
+@contextlib.contextmanager
+def _read_only(path: Path) -> Iterator[None]:
+    """Nobody writes to a file from here on; when what is done within it fails, it is as it was."""
+    with told(path):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        path.chmod(mode & ~_WRITE)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # what went wrong is told
+            path.chmod(mode)
+        raise
+
+
+def _read(path: Path, chain: Chain, progress: Progress) -> Seal:
+    length, modified = state_of(chain.leaf.file)
+    below = chain_ids(chain.layers[1:], progress)[0][1] if chain.parent else ""
+    own = diff_id(chain.leaf, progress)
+    if state_of(chain.leaf.file) != (length, modified):
+        wanted = "left alone while it was read"
+        raise DiskDamaged(path, "the file", found="being written to", wanted=wanted)
+    return Seal(own, chain_id(below, own), below, length, modified)
 
 
 def _compare(path: Path, found: Seal) -> None:
