@@ -110,8 +110,8 @@ class LayerInfo:
     """What a layer's file says of itself.
 
     `size` is the virtual size, `block_size` the unit of allocation, all in bytes. `dirty`: the file was not closed after its last
-    use, or is in use right now; what was noted in its log is taken into account. `details` are facts of the one format, for
-    people.
+    use, or is in use right now; what was noted in its log is taken into account. `snapshots` is how many other states of the disk
+    the file holds; they are left aside. `details` are facts of the one format, for people.
     """
 
     path: Path
@@ -124,6 +124,7 @@ class LayerInfo:
     identity: Identity = Identity()
     parent: ParentReference | None = None
     dirty: bool = False
+    snapshots: int = 0
     details: dict[str, str] = field(default_factory=dict)
 
 

@@ -22,6 +22,7 @@ from ireko.disk.reference import reference_to
 MIB = 1 << 20
 SIZE = 4 * MIB
 DIRTY_BIT_OF_QCOW2 = 79
+SNAPSHOTS_OF_QCOW2 = 63
 
 
 def content(seed: int, length: int) -> bytes:
@@ -509,3 +510,19 @@ def test_a_disk_that_may_be_in_use_is_left_alone(cli, tmp_path: Path) -> None:
     assert "was not closed after its last use" in ran.err
     assert cli("disk", "compact", "--force", str(disk)).code == 0
     assert cli("disk", "check", str(disk)).code == 0
+
+
+def test_snapshots_inside_a_disk_are_never_lost_unsaid(cli, tmp_path: Path) -> None:
+    disk = write_disk(tmp_path / "a.qcow2")
+    with disk.open("r+b") as file:
+        file.seek(SNAPSHOTS_OF_QCOW2)
+        file.write(b"\2")
+    before = files_of(tmp_path)
+    for argv in (["compact", str(disk)], ["compact", "--force", str(disk)], ["resize", str(disk), "8m"]):
+        ran = cli("disk", *argv)
+        assert ran.code == 1
+        assert "holds 2 internal snapshots, which would be lost\nhint: qemu-img snapshot -l" in ran.err
+        assert files_of(tmp_path) == before
+    ran = cli("disk", "convert", str(disk), str(tmp_path / "b.raw"))
+    assert ran.code == 0
+    assert "holds internal snapshots, which are not copied" in ran.err

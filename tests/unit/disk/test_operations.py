@@ -334,6 +334,27 @@ def test_what_can_not_grow_is_refused(tmp_path: Path) -> None:
         resize(leaf, 4 * MIB)
 
 
+SNAPSHOTS_OF_QCOW2 = 63
+
+
+def test_a_disk_whose_snapshots_would_be_lost_is_left_alone(tmp_path: Path) -> None:
+    base, leaf = Stack(("qcow2", "qcow2"), (BASE, CHILD)).write(tmp_path)
+    with leaf.open("r+b") as file:
+        file.seek(SNAPSHOTS_OF_QCOW2)
+        file.write(b"\1")
+    before = leaf.read_bytes(), base.read_bytes()
+    works: list[Callable[[], object]] = [
+        lambda: compact(leaf),
+        lambda: resize(leaf, 4 * MIB),
+        lambda: rebase(leaf, base),
+        lambda: commit(leaf),
+    ]
+    for work in works:
+        with pytest.raises(Conflict, match="1 internal snapshot, which would be lost"):
+            work()
+    assert (leaf.read_bytes(), base.read_bytes()) == before
+
+
 def test_repair_finds_a_parent_by_its_identity(tmp_path: Path) -> None:
     base, leaf = Stack(("vhdx", "vhdx"), (BASE, CHILD)).write(tmp_path)
     expected = shows(leaf)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ireko.cli.group import Callback, verb
 from ireko.cli.session import Session, pass_session
 from ireko.cli.text import printable
 from ireko.cli.units import binary_size, parse_size
-from ireko.disk.base import Allocation
+from ireko.disk.base import Allocation, Layer
 from ireko.disk.formats import format_for, open_layer
 from ireko.disk.operations import convert_layer, prove_counterpart
 from ireko.disk.operations import flatten as write_flat
@@ -123,7 +124,7 @@ def _write(
     session: Session, file: Path, target: _Target, *, source: str, folders: tuple[Path, ...], quiet: bool
 ) -> None:
     _refuse_taken(target)
-    _warn_of_use(session, file, source)
+    _warn(session, file, source)
     with working(session, f"writing {target.path}", quiet=quiet) as progress:
         write_flat(
             file,
@@ -144,7 +145,7 @@ def _write_layer(
     session: Session, file: Path, target: _Target, parent: Path, *, source: str, folders: tuple[Path, ...], quiet: bool
 ) -> None:
     _refuse_taken(target)
-    _warn_of_use(session, file, source)
+    _warn(session, file, source)
     with working(session, f"comparing {parent}", quiet=quiet) as progress:
         prove_counterpart(
             file,
@@ -182,15 +183,20 @@ def _refuse_taken(target: _Target) -> None:
         raise InvalidInput(f'"{path}" is no regular file, so a disk can\'t take its place')
 
 
-def _warn_of_use(session: Session, file: Path, source: str) -> None:
+def _warn(session: Session, file: Path, source: str) -> None:
+    """Say what the new disk may lack."""
     with open_layer(file, format_name=source) as layer:
-        if written_to(layer.file):
-            state = "is in use by a machine that runs, so the copy may be of no use"
-        elif layer.info.dirty:
-            state = "was not closed after its last use; if a machine uses it now, the copy may be of no use"
-        else:
-            return
-    session.note(printable(f'ireko: the disk "{file}" {state}'))
+        for state in _lacks(layer):
+            session.note(printable(f'ireko: the disk "{file}" {state}'))
+
+
+def _lacks(layer: Layer) -> Iterator[str]:
+    if written_to(layer.file):
+        yield "is in use by a machine that runs, so the copy may be of no use"
+    elif layer.info.dirty:
+        yield "was not closed after its last use; if a machine uses it now, the copy may be of no use"
+    if layer.info.snapshots:
+        yield "holds internal snapshots, which are not copied: the new disk shows what it shows now"
 
 
 def _tell(session: Session, target: _Target, *, quiet: bool) -> None:

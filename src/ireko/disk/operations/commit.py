@@ -15,7 +15,14 @@ from ireko.disk.errors import told
 from ireko.disk.files import real_path
 from ireko.disk.formats import open_layer
 from ireko.disk.links import ChainBroken, Folders, candidates
-from ireko.disk.operations.rewriting import allowed_folders, refuse_children, remove_seal, rewrite, same_as
+from ireko.disk.operations.rewriting import (
+    allowed_folders,
+    refuse_children,
+    refuse_snapshots,
+    remove_seal,
+    rewrite,
+    same_as,
+)
 from ireko.disk.use import refuse_use
 from ireko.disk.view import View
 from ireko.errors import Conflict, IrekoError
@@ -24,9 +31,10 @@ from ireko.errors import Conflict, IrekoError
 def commit(path: Path, *, within: Sequence[Path] = (), progress: Progress | None = None) -> Path:
     """Merge a disk into its parent, and delete it; the parent's path.
 
-    Raises Conflict when it has no parent, when a machine writes to it, or when other disks in the folders `within` stand on
-    either: they would break. The parent gets a new identity, so that such disks elsewhere are refused instead of misread. When
-    it was interrupted between its two steps, the parent's change and the disk's end, doing it again completes it.
+    Raises Conflict when it has no parent, when a machine writes to it or it holds snapshots, or when other disks in the
+    folders `within` stand on either: they would break. The parent gets a new identity, so that such disks elsewhere are
+    refused instead of misread. When it was interrupted between its two steps, the parent's change and the disk's end, doing it
+    again completes it.
     """
     folders = allowed_folders(path, within)
     try:
@@ -39,6 +47,7 @@ def commit(path: Path, *, within: Sequence[Path] = (), progress: Progress | None
     with chain:
         parent = _parent(chain)
         refuse_use(path)
+        refuse_snapshots(chain.leaf.info)
         refuse_children(parent, folders, but=path)
         refuse_children(path, folders)
         _merge(chain, progress or Progress())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -53,9 +54,10 @@ def rewrite(
 
     What the content came from is closed before: a file that is open can't be replaced on Windows. `seal` is what the layer is
     sealed with, None for nothing. The old seal goes first: a layer without one is as good as it was, one with a wrong one is not.
-    Raises Conflict when a machine writes to the layer, at the start or at the end.
+    Raises Conflict when a machine writes to the layer, at the start or at the end, and when it holds snapshots.
     """
     refuse_use(info.path)
+    refuse_snapshots(info)
     path = real_path(info.path)
     with told(info.path):
         like = path.stat()
@@ -71,6 +73,14 @@ def rewrite(
         with DiskFile(info.path) as file:
             length, modified = state_of(file)
         write_seal(info.path, replace(seal, length=length, modified=modified))
+
+
+def refuse_snapshots(info: LayerInfo) -> None:
+    """Raises Conflict for a file that holds other states of the disk: they would be gone with it."""
+    if info.snapshots:
+        count = f"{info.snapshots} internal snapshot{'' if info.snapshots == 1 else 's'}"
+        hint = f"qemu-img snapshot -l {shlex.quote(str(info.path))} lists them, and with -d NAME for -l deletes one"
+        raise Conflict(f'the disk "{info.path}" holds {count}, which would be lost', hint=hint)
 
 
 def remove_seal(path: Path) -> None:

@@ -195,6 +195,7 @@ def _describe(structures: Structures) -> LayerInfo:
         block_size=structures.cluster_size,
         parent=_parent(structures),
         dirty=bool(header.incompatible_features & (INCOMPATIBLE_DIRTY | INCOMPATIBLE_CORRUPT)),
+        snapshots=structures.header.nb_snapshots,
         details=_details(structures),
     )
 
