@@ -29,7 +29,8 @@ BLOCK_SIZES = ("logical_block_size", "physical_block_size")
 _KIB = 1 << 10
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_TERMINAL = "ua-terminal"
+TERMINAL = "ua-terminal"
+"""libvirt's name for the command's terminal: its own default is the serial console."""
 
 
 def obstacle(spec: StandaloneSpec) -> str:
@@ -39,6 +40,11 @@ def obstacle(spec: StandaloneSpec) -> str:
     if spec.sector_size != SECTOR and spec.hardware is Hardware.COMMON:
         return f"libvirt knows no real computer's disks with sectors of {spec.sector_size} bytes"
     return ""
+
+
+def runs_command(spec: StandaloneSpec) -> bool:
+    """Whether the machine runs one command, on a terminal of its own."""
+    return bool(spec.kernel) and spec.stdio is Stdio.TTY
 
 
 def check_name(name: str) -> None:
@@ -62,14 +68,14 @@ def text(spec: StandaloneSpec, folder: Path, *, accelerator: str, identity: str)
     _boot(root, spec, folder)
     _processor(root, accelerator)
     _add(root, "on_poweroff", text="destroy")
-    runs_command = bool(spec.kernel) and spec.stdio is Stdio.TTY
-    _add(root, "on_reboot", text="destroy" if runs_command else "restart")
+    with_terminal = runs_command(spec)
+    _add(root, "on_reboot", text="destroy" if with_terminal else "restart")
     _add(root, "on_crash", text="destroy")
     devices = _add(root, "devices")
     _disks(devices, spec, folder)
     _network(devices, spec)
     _add(_add(devices, "serial", {"type": "pty"}), "target", {"port": "0"})
-    if runs_command:
+    if with_terminal:
         _terminal(root, devices)
     else:
         _add(_add(devices, "console", {"type": "pty"}), "target", {"type": "serial", "port": "0"})
@@ -169,8 +175,8 @@ def _terminal(root: ET.Element, devices: ET.Element) -> None:
     """The command's terminal: the first console, with the name that the guest interface has for it."""
     console = _add(devices, "console", {"type": "pty"})
     _add(console, "target", {"type": "virtio", "port": "0"})
-    _add(console, "alias", {"name": _TERMINAL})
+    _add(console, "alias", {"name": TERMINAL})
     ET.register_namespace("qemu", _QEMU)
-    device = _add(_add(root, f"{{{_QEMU}}}override"), f"{{{_QEMU}}}device", {"alias": _TERMINAL})
+    device = _add(_add(root, f"{{{_QEMU}}}override"), f"{{{_QEMU}}}device", {"alias": TERMINAL})
     frontend = _add(device, f"{{{_QEMU}}}frontend")
     _add(frontend, f"{{{_QEMU}}}property", {"name": "name", "type": "string", "value": "ireko.tty"})

@@ -114,8 +114,9 @@ def _libvirt(spec: StandaloneSpec) -> str:
     if why := domain.obstacle(spec):
         return f"{why}, so there is no description for it."
     note = "libvirt publishes no ports for it: give it another network there (virsh edit) when it needs them. "
+    terminal = f"Its terminal there: virsh console --devname {domain.TERMINAL}. " if domain.runs_command(spec) else ""
     return (
         "To have libvirt know it (virsh, virt-manager):\n\n    virsh define domain.xml\n\n"
-        f"{note if spec.ports else ''}"
+        f"{terminal}{note if spec.ports else ''}"
         "domain.xml names the files by where they were written: after a move, change the paths in it."
     )
