@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ireko.disk import unread
 from ireko.disk.base import Layer, LayerInfo, LayerWriter, NewLayer
 from ireko.disk.errors import DiskUnsupported
 from ireko.disk.files import DiskFile
@@ -87,6 +88,9 @@ def create_layer(
     output = Output(path, replace=replace, like=like)
     try:
         return found.create(output, new)
+    except InvalidInput as error:
+        output.discard()
+        raise InvalidInput(f'the disk "{path}" can\'t be made: {error.message}', hint=error.hint) from error
     except BaseException:
         output.discard()
         raise
@@ -108,12 +112,15 @@ def _recognise(file: DiskFile) -> Format:
     for name in _by_suffix(suffix):
         if name != RAW and (found := format_named(name)).recognise(file):
             return found
-    signature = file.read(0, 8)
-    raise DiskUnsupported(
-        file.path,
-        "the signature",
-        offset=0,
-        found=signature,
-        wanted="that of VHDX, qcow2 or VHD",
-        hint="say --from raw when it is a raw disk",
-    )
+    raise _unknown(file)
+
+
+def _unknown(file: DiskFile) -> DiskUnsupported:
+    head = file.read(0, unread.HEAD)
+    wanted = "VHDX, qcow2 or VHD"
+    if found := unread.recognise(head):
+        return DiskUnsupported(file.path, "the file", found=found.noun, wanted=wanted, hint=found.remedy_for(file.path))
+    if not head:
+        return DiskUnsupported(file.path, "the file", found="empty", wanted=wanted)
+    hint = "say --from raw when it is a raw disk"
+    return DiskUnsupported(file.path, "the signature", offset=0, found=head[:8], wanted=f"that of {wanted}", hint=hint)

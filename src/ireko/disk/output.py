@@ -13,6 +13,9 @@ from ireko.disk.copying import CopyQueue
 from ireko.disk.errors import file_error, told
 from ireko.disk.files import DiskFile
 
+_LONGEST_STEM = 48
+"""Letters of a file's name in that of the half-made one, which has more behind it: there is a limit for all, in bytes."""
+
 
 class Output:
     """A new file, written under another name in the same folder until `publish`.
@@ -29,7 +32,7 @@ class Output:
         if not replace and os.path.lexists(path):
             error = FileExistsError()
             raise file_error(path, error) from error
-        self._partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        self._partial = path.with_name(f".{path.name[:_LONGEST_STEM]}.{secrets.token_hex(4)}.part")
         self.file = self._open()
         CopyQueue(self.file)
         self._open_still = True

@@ -8,6 +8,7 @@ import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from ireko.disk import unread
 from ireko.disk.files import DiskFile
 from ireko.engine.context import Context
 from ireko.errors import InvalidInput, ProgramFailed, Unsupported
@@ -16,7 +17,6 @@ from ireko.model.recipe import Progress
 
 FORMATS = ("vmdk", "vdi")
 _SPARSE_VMDK, _TEXT_VMDK = b"KDMV", b"# Disk DescriptorFile"
-_VDI, _VDI_OFFSET = struct.pack("<I", 0xBEDA107F), 0x40
 _VMDK_CAPACITY = struct.Struct("<12xQ")
 _DESCRIPTOR = struct.Struct("<28xQQ")
 _SECTOR = 512
@@ -24,20 +24,6 @@ _LARGEST_DESCRIPTOR = 1 << 20
 _WHERE_QEMU_LOOKS = (1, 20)
 """The sectors where qemu-img reads a VMDK's description, wherever the header has it: the first one, and how many."""
 _WHOLE, _PARENT = "parentCID=ffffffff", "parentFileNameHint"
-_CONVERT, _UNPACK = "qemu-img convert -O qcow2 {} disk.qcow2, then import that", "unpack it, then import what was in it"
-_OTHERS = (
-    (b"QED\0", "a QED disk", _CONVERT),
-    (b"QFI\xfb\0\0\0\1", "a disk in qcow's first version", _CONVERT),
-    (b"WithoutFreeSpace", "a Parallels disk", _CONVERT),
-    (b"WithouFreSpacExt", "a Parallels disk", _CONVERT),
-    (b"LUKS\xba\xbe", "an encrypted disk", "decrypt it with qemu-img convert, then import that"),
-    (b"\xfd7zXZ\0", "compressed with xz", _UNPACK),
-    (b"\x1f\x8b", "compressed with gzip", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", _UNPACK),
-    (b"BZh", "compressed with bzip2", _UNPACK),
-    (b"PK\3\4", "a zip archive", _UNPACK),
-)
-"""What a file begins with that is no disk of ours, what it is, and what to do."""
 
 
 @contextlib.asynccontextmanager
@@ -72,15 +58,10 @@ async def _convert(path: Path, found: str, target: Path) -> Path:
 
 def _recognise(path: Path) -> str:
     with DiskFile(path) as file:
-        head = file.read(0, _VDI_OFFSET + len(_VDI))
-    if head.startswith((_SPARSE_VMDK, _TEXT_VMDK)):
-        return "vmdk"
-    if head[_VDI_OFFSET:] == _VDI:
-        return "vdi"
-    for magic, noun, remedy in _OTHERS:
-        if head.startswith(magic):
-            raise Unsupported(f'"{path}" is {noun}, which is not read here', hint=remedy.format(shlex.quote(str(path))))
-    return ""
+        found = unread.recognise(file.read(0, unread.HEAD))
+    if found and found.format not in FORMATS:
+        raise Unsupported(f'"{path}" is {found.noun}, which is not read here', hint=found.remedy_for(path))
+    return found.format if found else ""
 
 
 def _refuse_other_files(path: Path) -> None:
@@ -97,7 +78,7 @@ def _refuse_other_files(path: Path) -> None:
             )
     raise Unsupported(
         f'the VMDK "{path}" keeps its content in other files',
-        hint=_CONVERT.format(shlex.quote(str(path))),
+        hint=f"qemu-img convert -O qcow2 {shlex.quote(str(path))} disk.qcow2, then import that",
     )
 
 

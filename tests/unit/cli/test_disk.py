@@ -148,6 +148,34 @@ def test_a_raw_disk_has_to_be_called_one(cli, tmp_path: Path) -> None:
     assert cli("disk", "info", "--from", "raw", "--format", "{{.Format}}", str(disk)).out == "raw\n"
 
 
+@pytest.mark.parametrize(
+    ("head", "noun"),
+    [
+        (b"KDMV\1", "a VMDK disk"),
+        (b"<<< VirtualBox".ljust(64) + b"\x7f\x10\xda\xbe", "a VDI disk"),
+        (b"QED\0", "a QED disk"),
+        (b"QFI\xfb\0\0\0\1", "1"),
+    ],
+)
+def test_a_disk_that_only_others_read_is_not_taken_for_a_raw_one(cli, tmp_path: Path, head: bytes, noun: str) -> None:
+    disk = tmp_path / "their disk.img"
+    disk.write_bytes(head.ljust(1 << 16, b"\0"))
+    ran = cli("disk", "info", str(disk))
+    assert ran.code == 1
+    assert f"is {noun}, it must be" in ran.err
+    assert f"hint: qemu-img convert -O qcow2 '{disk}' disk.qcow2 makes a disk that is" in ran.err
+
+
+def test_a_disk_without_a_byte(cli, tmp_path: Path) -> None:
+    for name in ("empty.qcow2", "empty.raw"):
+        (tmp_path / name).touch()
+    assert "the file is empty, it must be" in cli("disk", "info", str(tmp_path / "empty.qcow2")).err
+    ran = cli("disk", "convert", str(tmp_path / "empty.raw"), str(tmp_path / "new.vhdx"))
+    assert ran.code == 1
+    assert f'the disk "{tmp_path / "new.vhdx"}" can\'t be made: the size is 0' in ran.err
+    assert sorted(files_of(tmp_path)) == ["empty.qcow2", "empty.raw"]
+
+
 def test_what_a_stranger_wrote_does_not_steer_the_terminal(cli, tmp_path: Path) -> None:
     base = write_disk(tmp_path / "b\x1b[2J.qcow2")
     leaf = write_disk(tmp_path / "leaf.qcow2", base, offset=MIB)

@@ -137,3 +137,12 @@ def test_a_link_to_nothing_gives_our_error(tmp_path: Path) -> None:
     link.symlink_to(link.name)
     with pytest.raises(IrekoError):
         compact(link)
+
+
+@posix
+def test_a_file_may_have_the_longest_name_that_there_can_be(tmp_path: Path) -> None:
+    for name in ("n" * 251 + ".raw", "\u30b4" * 83 + ".raw"):
+        output = Output(tmp_path / name)
+        output.file.write(0, b"x")
+        output.publish()
+        assert (tmp_path / name).read_bytes() == b"x"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from ireko.disk import unread
 from ireko.disk.errors import DiskDamaged, DiskUnsupported
 from ireko.disk.files import DiskFile
 from ireko.disk.qcow2.structure import (
@@ -104,7 +105,9 @@ def _header(file: DiskFile, data: bytes) -> Header:
         raise DiskDamaged(file.path, "the magic number", offset=0, found=data[:4], wanted=MAGIC.to_bytes(4, "big"))
     version = int.from_bytes(data[4:8], "big")
     if version not in {VERSION_2, VERSION_3}:
-        raise DiskUnsupported(file.path, "the version", offset=4, found=version, wanted="2 or 3")
+        old = unread.recognise(file.read(0, unread.HEAD))
+        hint = old.remedy_for(file.path) if old else ""
+        raise DiskUnsupported(file.path, "the version", offset=4, found=version, wanted="2 or 3", hint=hint)
     wanted = HEADER_LENGTH_2 if version == VERSION_2 else HEADER_LENGTH_3
     if len(data) < wanted:
         found = f"cut off after {len(data)} bytes"
