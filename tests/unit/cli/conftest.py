@@ -22,7 +22,6 @@ from ireko.cli.session import Session
 from ireko.client import Client, Refused, Stream
 from ireko.client.transport import Request
 
-STARTED = datetime.now(UTC)
 RECORDED = Path(__file__).parents[2] / "golden" / "cli" / "api"
 
 
@@ -135,25 +134,24 @@ def cli() -> Cli:
     return Cli(moment, recorded_at=moment)
 
 
-@pytest.fixture
-def cli_now() -> Cli:
-    """At this very moment, as any other process sees it."""
-    return Cli(datetime.now(UTC), recorded_at=STARTED)
-
-
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """`recorded_at` is the moment of the answers."""
+
     daemon_threads = True
+    recorded_at = datetime.now(UTC)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+
+    server: _Server
 
     def _answer(self) -> None:
         parts = urlsplit(self.path)
         path = re.sub(r"^/v1\.\d+", "", parts.path)
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        body = recorded(self.command if self.command != "HEAD" else "GET", path, query, STARTED)
+        body = recorded(self.command if self.command != "HEAD" else "GET", path, query, self.server.recorded_at)
         status = 200 if body is not None else 404
         body = body if body is not None else json.dumps({"message": f"No such thing: {path}"}).encode()
         self.send_response(status)
@@ -174,12 +172,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def recorded_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that gives the recorded answers to any client."""
-    path = tmp_path_factory.mktemp("daemon") / "s"
-    with _Server(str(path), _Handler) as server:
+def recorded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Server]:
+    """Gives the recorded answers to any client."""
+    with _Server(str(tmp_path_factory.mktemp("daemon") / "s"), _Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        yield f"unix://{path}"
+        yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def recorded_daemon(recorded_server: _Server) -> str:
+    """The address of a server that gives the recorded answers to any client."""
+    return f"unix://{recorded_server.server_address}"
+
+
+@pytest.fixture
+def cli_now(recorded_server: _Server) -> Cli:
+    """At this very moment, at which the answers are given to others as well: what is ages ago is it for all of them."""
+    moment = recorded_server.recorded_at = datetime.now(UTC)
+    return Cli(moment, recorded_at=moment)

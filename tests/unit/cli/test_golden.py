@@ -15,6 +15,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.conftest import DEADLINE
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "cli"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.txt"))
@@ -78,7 +79,7 @@ def test_docker_prints_the_same(case: str, recorded_daemon: str, cli_now) -> Non
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=30,
+        timeout=DEADLINE,
         check=False,
     )
     assert ours.out + ours.err == docker.stdout + docker.stderr

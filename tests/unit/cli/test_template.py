@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import DEADLINE
 
 from ireko.cli.template import Template, TemplateError, to_json
 from ireko.cli.text import quote
@@ -42,7 +43,7 @@ def test_prints_what_docker_printed(row: dict[str, Any]) -> None:
 def test_the_recorded_lines_are_docker_s(row: dict[str, Any], recorded_daemon: str) -> None:
     printed = subprocess.run(
         ["docker", "-H", recorded_daemon, "inspect", "-f", row["template"], "web"],
-        capture_output=True, text=True, encoding="utf-8", timeout=30, check=False,
+        capture_output=True, text=True, encoding="utf-8", timeout=DEADLINE, check=False,
     )  # fmt: skip
     assert (printed.stdout[:-1] if printed.returncode == 0 else None) == row["prints"]
 

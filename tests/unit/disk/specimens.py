@@ -92,7 +92,7 @@ def _by_qemu(folder: Path) -> Iterator[Specimen]:
     raw.write_bytes(bytes(MIB) + random.Random(1).randbytes(9000) + b"text" * 40_000 + bytes(MIB))
     for name, options in _QEMU.items():
         path = _in_own(folder, name)
-        subprocess.run([program, "convert", "-O", "qcow2", *options, raw, path], check=True, timeout=30)
+        subprocess.run([program, "convert", "-O", "qcow2", *options, raw, path], check=True, timeout=120)
         yield Specimen(path.parent, path, (path,))
 
 

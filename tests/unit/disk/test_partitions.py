@@ -50,7 +50,7 @@ def sfdisk(tmp_path: Path) -> Path:
 
 def partition(path: Path, script: str, *options: str) -> None:
     program = shutil.which("sfdisk") or "/usr/sbin/sfdisk"
-    subprocess.run([program, *options, str(path)], input=script.encode(), check=True, capture_output=True, timeout=20)
+    subprocess.run([program, *options, str(path)], input=script.encode(), check=True, capture_output=True, timeout=120)
 
 
 def grow(path: Path) -> None:

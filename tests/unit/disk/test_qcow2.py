@@ -82,7 +82,7 @@ def test_a_raw_disk_has_whole_sectors_and_holes(tmp_path: Path) -> None:
 
 def qemu(*command: str | Path) -> str:
     return subprocess.run(
-        [str(each) for each in command], check=True, capture_output=True, timeout=50, text=True
+        [str(each) for each in command], check=True, capture_output=True, timeout=120, text=True
     ).stdout
 
 

@@ -82,4 +82,4 @@ def test_qemu_is_seen(disk: Path, qemu_img: str) -> None:
             else:
                 refuse_use(disk)
             process.stdin.close()
-            process.wait(30)
+            process.wait(120)

@@ -24,7 +24,7 @@ QEMU_NAMES = {"vhdx": "vhdx", "vhd": "vpc"}
 
 
 def run(*command: str | Path) -> bytes:
-    return subprocess.run([str(each) for each in command], check=True, capture_output=True, timeout=50).stdout
+    return subprocess.run([str(each) for each in command], check=True, capture_output=True, timeout=120).stdout
 
 
 def make(path: Path, content: Content, *, allocation: Allocation, block_size: int = 0) -> None:

@@ -41,7 +41,7 @@ class Played:
         """Run the script from another folder; its exit code."""
         inherited = {"PATH": os.environ["PATH"], "QEMU": str(self.folder / "qemu"), "RECORD": str(self.record)}
         done = subprocess.run(
-            [start, *words], env=inherited | environment, cwd="/", stdin=subprocess.DEVNULL, timeout=30, check=False
+            [start, *words], env=inherited | environment, cwd="/", stdin=subprocess.DEVNULL, timeout=120, check=False
         )
         return done.returncode
 
