@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
+from ireko.api.decode.numbers import whole
+from ireko.api.decode.ports import HIGHEST
 from ireko.api.decode.query import Filters, moment
 from ireko.api.encode.config import exposed_ports, labels
 from ireko.api.encode.network import network_name
@@ -24,6 +27,7 @@ IMAGE_KEYS = {"before", "dangling", "label", "reference", "since", "until"}
 PRUNE_KEYS = {"label", "label!", "until"}
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+_EXIT_CODE = re.compile(r"-?[0-9]{1,10}")
 Test = Callable[[Container], bool]
 
 
@@ -86,7 +90,7 @@ def _created(engine: Engine, refs: list[str], *, earlier: bool) -> Test:
 
 
 def _exited(codes: list[str]) -> Test:
-    if wrong := next((code for code in codes if not code.lstrip("-").isdigit()), None):
+    if wrong := next((code for code in codes if not _EXIT_CODE.fullmatch(code)), None):
         raise InvalidInput(f"invalid filter 'exited={wrong}'", hint="a number")
     wanted = {int(code) for code in codes}
     return lambda each: each.started is not None and not each.status.has_machine and each.exit_code in wanted
@@ -121,10 +125,11 @@ def _ports(wanted: list[str], of: Callable[[Container], Iterable[str]]) -> Test:
 
 def _port_range(text: str) -> list[str]:
     numbers, _, protocol = text.partition("/")
-    first, _, last = numbers.partition("-")
-    if not first.isdigit() or not (last or first).isdigit():
+    beginning, _, end = numbers.partition("-")
+    first, last = whole(beginning, HIGHEST), whole(end or beginning, HIGHEST)
+    if first is None or last is None:
         raise InvalidInput(f'invalid port "{text}" in a filter', hint="80, 80/udp or 8000-8010/tcp")
-    return [f"{port}/{protocol or 'tcp'}" for port in range(int(first), int(last or first) + 1)]
+    return [f"{port}/{protocol or 'tcp'}" for port in range(first, last + 1)]
 
 
 def has_labels(found: dict[str, str], wanted: Iterable[str]) -> bool:
@@ -185,5 +190,6 @@ def _until(text: str) -> datetime:
     """A moment, or a length of time before now as Go writes it (`1h30m`). Raises InvalidInput."""
     parts = _LENGTH.findall(text)
     if parts and "".join(number + unit for number, unit in parts) == text:
-        return datetime.now(UTC) - timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+        with contextlib.suppress(OverflowError):  # no time is so long ago
+            return datetime.now(UTC) - timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
     return moment("until", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ireko.api.decode.bodies import LogConfig
+from ireko.api.decode.numbers import whole
 from ireko.errors import InvalidInput
 from ireko.model.container import LogLimit
 
@@ -40,13 +41,14 @@ def unheeded_driver(config: LogConfig) -> str:
 
 def _size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
-    size = int(float(match[1]) * _THOUSAND ** " kmgtp".index(match[2].lower() or " ")) if match else 0
-    if not 0 < size <= _LARGEST:
+    size = float(match[1]) * _THOUSAND ** " kmgtp".index(match[2].lower() or " ") if match else 0
+    if not 1 <= size <= _LARGEST:
         raise InvalidInput(f'invalid max-size "{text}": it must be a positive number', hint="for example 10m")
-    return size
+    return int(size)
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _LARGEST:
+    count = whole(text, _LARGEST)
+    if not count:
         raise InvalidInput(f'invalid max-file "{text}": it cannot be less than 1', hint="for example 3")
-    return int(text)
+    return count

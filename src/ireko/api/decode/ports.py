@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ireko.api.decode.bodies import PortBinding
+from ireko.api.decode.numbers import whole
 from ireko.errors import InvalidInput
 from ireko.model.container import PortMapping
 
 _PROTOCOLS = {"tcp", "udp"}
-_HIGHEST = 0xFFFF
+HIGHEST = 0xFFFF
+"""Of all ports."""
 
 
 def exposed(written: Iterable[str]) -> Iterator[str]:
@@ -35,16 +37,18 @@ def mappings(bindings: Mapping[str, list[PortBinding] | None]) -> Iterator[PortM
 def _port(text: str) -> tuple[int, str]:
     number, _, protocol = text.partition("/")
     protocol = protocol.lower() or "tcp"
-    if not number.isdigit() or not 0 < int(number) <= _HIGHEST:
+    port = whole(number, HIGHEST)
+    if not port:
         raise InvalidInput(f'invalid port "{text}"', hint="a number from 1 to 65535, with /tcp or /udp")
     if protocol not in _PROTOCOLS:
         raise InvalidInput(f'invalid port "{text}": the protocol is "{protocol}"', hint="tcp or udp")
-    return int(number), protocol
+    return port, protocol
 
 
 def _host_port(text: str) -> int:
     if not text:
         return 0
-    if not text.isdigit() or int(text) > _HIGHEST:
+    port = whole(text, HIGHEST)
+    if port is None:
         raise InvalidInput(f'invalid host port "{text}"', hint="a number from 0 (any free one) to 65535")
-    return int(text)
+    return port

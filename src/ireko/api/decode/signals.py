@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ireko.api.decode.numbers import whole
 from ireko.errors import InvalidInput
 
 _NAMES = [
@@ -27,7 +28,7 @@ def signal_number(written: str) -> int | None:
 
 def _number(name: str) -> int | None:
     if name.isdigit():
-        return int(name)
+        return whole(name, _LAST)
     if match := _REAL_TIME.fullmatch(name):
         return (_FIRST_REAL_TIME if match[1] == "MIN" else _LAST) + int(match[2] or 0)
     return _NUMBERS.get(name)

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ireko.api.answers import JSON, Outflow, json_answer
 from ireko.api.call import Call
+from ireko.api.decode.numbers import whole
 from ireko.api.encode.stats import Reading, stats
 from ireko.api.encode.times import log_time
 from ireko.api.hijack import MULTIPLEXED, RAW
@@ -22,8 +23,7 @@ from ireko.model.framing import frame
 
 _INTERVAL = 1.0
 """Seconds between two readings, as docker has it."""
-_DIGITS = 15
-"""Of a number of lines that a log may have."""
+_MOST_LINES = 1 << 48
 
 
 async def logs(call: Call, ref: str) -> web.StreamResponse:
@@ -53,7 +53,7 @@ async def logs(call: Call, ref: str) -> web.StreamResponse:
 
 def _tail(text: str) -> int | None:
     """How many lines; anything but a number means all of them, as docker has it, and so does one that no log has."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
+    return whole(text, _MOST_LINES)
 
 
 def _dated(line: LogLine) -> bytes:
