@@ -535,6 +535,7 @@ class TestDisk:
         for path, words in (
             ("", "no file was named"),
             ("disk.qcow2", "must be absolute"),
+            (f"{target}/disk\0.qcow2", "has a NUL character"),
             (str(target / "gone/disk.qcow2"), "there is no folder"),
             (str(root / "layers/disk.qcow2"), "where ireko deletes"),
             (str(target / "disk.img2"), "stands for no disk format"),

@@ -151,7 +151,7 @@ class TestRefused:
         answered = await http("POST", "/ireko/containers/nobody/promote", {"Path": str(tmp_path / "x")})
         assert answered.status == 404
 
-    @pytest.mark.parametrize("body", [{}, {"Path": ""}, {"Path": 7}, {"Path": "/a\0b"}])
+    @pytest.mark.parametrize("body", [{}, {"Path": ""}, {"Path": 7}])
     async def test_a_body_that_makes_no_sense(self, http: Http, body: dict[str, object]) -> None:
         ref = await http.create("true")
         assert (await http("POST", f"/ireko/containers/{ref}/promote", body)).status == 400
@@ -160,6 +160,7 @@ class TestRefused:
         ("path", "code", "said"),
         [
             ("box", 400, "must be absolute"),
+            ("/tmp/b\0x", 400, "has a NUL character"),
             ("/", 400, "names no new folder"),
             ("/tmp/../box", 400, "names no new folder"),
             ("/no/such/folder", 404, 'there is no folder "/no/such"'),

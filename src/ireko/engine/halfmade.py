@@ -26,7 +26,9 @@ _log = logging.getLogger(__name__)
 
 
 def check_place(context: Context, place: Path) -> None:
-    """Raises NotFound when there is no folder for a place to be in, InvalidInput when it is in our own root."""
+    """Raises NotFound when there is no folder for a place to be in, InvalidInput when it is in our own root, or can't be."""
+    if "\0" in str(place):
+        raise InvalidInput(f"the path {str(place)!r} has a NUL character")
     root = context.paths.root
     if not place.parent.is_dir():
         raise NotFound(f'there is no folder "{place.parent}"', hint=f"mkdir -p {place.parent}")

@@ -28,8 +28,6 @@ async def promote(call: Call, ref: str) -> web.StreamResponse:
     body = await call.body(PromoteBody)
     if not body.path:
         raise InvalidInput("no folder was named for the machine")
-    if "\0" in body.path:
-        raise InvalidInput(f"the path {body.path!r} has a NUL character")
     wish = Wish(Path(body.path), body.format, body.register, body.move)
     return await told(
         call,
