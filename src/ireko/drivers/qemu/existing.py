@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import stat
@@ -36,7 +37,7 @@ async def find(written: str) -> ExistingMachine | None:
         return None
     path = Path(written)
     if path.is_absolute():
-        return _of_path(path)
+        return await asyncio.to_thread(_of_path, path)
     text = await libvirt.description(written)
     if text is None:
         return None
