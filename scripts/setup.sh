@@ -16,7 +16,7 @@ host_packages=(
   mmdebstrap fakeroot fakechroot e2fsprogs mtools
 )
 # what else looks at what was made, in tests
-witness_packages=(fdisk p7zip-full libvirt-clients libxml2-utils)
+witness_packages=(fdisk p7zip-full libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils)
 
 say() { printf '== %s\n' "$*" >&2; }
 

@@ -40,6 +40,8 @@ def libvirt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         try:
             yield
         finally:
+            for name in virsh("list", "--name").splitlines():
+                virsh("destroy", name)
             _end(daemon)
 
 
@@ -80,19 +82,17 @@ def host(
 
 def test_a_container_becomes_one_of_its_machines(host: Host, tmp_path: Path, sit_down: Callable[..., Typist]) -> None:
     name = "箱 'a'"
-    host.out(
-        "create", "-it", "--name", "leaver", "nano", "sh", "-c", "cat /kept || { read it; echo $it > /kept; sync; }"
-    )
+    said = "read it; cat /kept || { echo $it > /kept; sync; }"
+    host.out("create", "-it", "--name", "leaver", "nano", "sh", "-c", said)
     host.out("promote", "--register", name, "leaver", str(tmp_path / "machine"))
-    assert virsh("domstate", name) == "shut off"
-    start = [str(shutil.which("virsh")), "start", "--console", name]
-    person = sit_down(start)
-    person.expect(rb"/kept")
-    person.type(b"it stays\r")
-    person.ends()
-    person = sit_down(start)
-    person.expect(rb"it stays\r\n")
-    person.ends()
+    for typed, seen in (b"it stays\r", rb"No such file"), (b"again\r", rb"it stays\r\n"):
+        assert virsh("domstate", name) == "shut off"
+        virsh("start", name)
+        person = sit_down([str(shutil.which("virsh")), "console", name, "--devname", domain.TERMINAL])
+        person.expect(rb"Escape character is .*\r\n")
+        person.type(typed)
+        person.expect(seen)
+        person.ends()
     assert virsh("domstate", name) == "shut off"
     again = host("promote", "--register", name, "leaver", str(tmp_path / "other"))
     assert again.returncode != 0
