@@ -10,6 +10,8 @@ from ireko.model.container import ContainerSpec, Mount, MountKind, PortMapping, 
 from ireko.model.image import FIRMWARE, MIB, Image
 
 SMALLEST_MEMORY = 64 * MIB
+_LARGEST_MEMORY = (1 << 63) - 1
+"""What docker's clients can read."""
 DEFAULT_STOP_TIMEOUT = 10
 _LONGEST_HOSTNAME = 63
 
@@ -35,6 +37,8 @@ def check_size(cpus: float, memory: int) -> None:
             f"the memory limit is {memory} bytes: a machine needs at least {SMALLEST_MEMORY // MIB}MB",
             hint="for example -m 256m",
         )
+    if memory > _LARGEST_MEMORY:
+        raise InvalidInput(f"the memory limit is {memory} bytes: no machine has more than {_LARGEST_MEMORY}")
     if not math.isfinite(cpus) or cpus < 0:
         raise InvalidInput(f'the number of CPUs is "{cpus}": it must be a positive number')
 

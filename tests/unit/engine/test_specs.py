@@ -52,6 +52,7 @@ def test_environment_merges_by_name() -> None:
     ("change", "said"),
     [
         ({"memory": 1000}, "at least 64MB"),
+        ({"memory": 1 << 70}, "no machine has more"),
         ({"cpus": -1.0}, "positive"),
         ({"cpus": float("nan")}, "positive"),
         ({"workdir": "relative"}, "absolute"),
