@@ -15,7 +15,7 @@ from ireko.drivers.qemu import domain, libvirt
 from ireko.errors import Damaged, Denied, Unsupported
 from ireko.model.image import NATIVE_SECTOR, SECTOR, Hardware
 
-_LARGEST = 4 << 20  # bytes of a description; a real one has some thousand
+_LARGEST = 1 << 20  # bytes of a description, which become a hundred times as many; a real one has some thousand
 _ARCHITECTURES = frozenset({"x86_64", "i686"})
 _UEFI_NAMES = ("ovmf", "edk2", "uefi")
 _NUMBER = re.compile(r"[0-9]{1,18}")
