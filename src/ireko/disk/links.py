@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
@@ -10,12 +11,13 @@ from pathlib import Path, PurePath
 from ireko.disk.base import Layer, LayerInfo, ParentReference, PathKind, RecordedPath
 from ireko.disk.errors import DiskDamaged, DiskUnsupported
 from ireko.disk.formats import format_named, open_layer
-from ireko.disk.seals import intact_seal, read_seal
+from ireko.disk.seals import intact_seal, read_seal, seal_path
 from ireko.errors import InvalidInput, IrekoError, NotFound
 
 _WINDOWS = sys.platform == "win32"
 _IDENTIFYING = {"vhdx", "vhd"}
 """Formats whose children have the size and the sectors of their parents."""
+_QEMU_NAMES = {"vhd": "vpc"}
 
 
 class ChainBroken(DiskDamaged):
@@ -160,7 +162,8 @@ def _no_place(child: LayerInfo) -> ChainBroken | None:
     if child.parent.paths:
         return None
     found = f'"{child.details.get("backing file", "")}"'
-    return ChainBroken(child.path, "the parent's name", found=found, wanted="the path of a file")
+    wanted = "the path of a file"
+    return ChainBroken(child.path, "the parent's name", found=found, wanted=wanted, hint=unproven_hint(child))
 
 
 def _outside(child: LayerInfo, path: Path, folders: Folders) -> ChainBroken:
@@ -182,5 +185,22 @@ def _missing(child: LayerInfo) -> ChainBroken:
         "the parent",
         found=f"missing at {names}",
         wanted="where the child says",
-        hint=f"ireko disk repair {child.path} --parent FILE",
+        hint=_repair_hint(child),
     )
+
+
+def _repair_hint(child: LayerInfo) -> str:
+    assert child.parent is not None
+    if child.parent.identities or child.format != "qcow2" or seal_path(child.path).exists():
+        return f"ireko disk repair {shlex.quote(str(child.path))} --parent FILE"
+    return unproven_hint(child)
+
+
+def unproven_hint(child: LayerInfo, parent: str = "PARENT", format_name: str = "") -> str:
+    """What has a qcow2 disk point to a parent that nothing proves to be the one; whoever does that has to know it.
+
+    `parent` is its path as the child's folder sees it, `format_name` its format, by default the recorded one.
+    """
+    name = format_name or (child.parent.format if child.parent else "") or "FORMAT"
+    form = _QEMU_NAMES.get(name, name)
+    return f"qemu-img rebase -u -F {form} -b {shlex.quote(parent)} {shlex.quote(str(child.path))}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import click
@@ -554,3 +556,39 @@ def test_snapshots_inside_a_disk_are_never_lost_unsaid(cli, tmp_path: Path) -> N
     ran = cli("disk", "convert", str(disk), str(tmp_path / "b.raw"))
     assert ran.code == 0
     assert "holds internal snapshots, which are not copied" in ran.err
+
+
+def test_what_can_not_be_proven_is_left_to_who_knows(cli, tmp_path: Path) -> None:
+    base = write_disk(tmp_path / "base.qcow2")
+    leaf = write_disk(tmp_path / "the leaf.qcow2", base, seed=2)
+    (tmp_path / "moved").mkdir()
+    moved = base.rename(tmp_path / "moved" / "base.qcow2")
+    remedy = f"hint: qemu-img rebase -u -F qcow2 -b PARENT '{leaf}'\n"
+    assert remedy in cli("disk", "check", str(leaf)).out
+    ran = cli("disk", "repair", str(leaf))
+    assert (
+        "what is recorded of its parent is a name alone, it must be an identity, or a seal beside the disk" in ran.err
+    )
+    assert remedy in ran.err
+    ran = cli("disk", "repair", "--parent", str(moved), str(leaf))
+    assert f"hint: qemu-img rebase -u -F qcow2 -b moved/base.qcow2 '{leaf}', when you know" in ran.err
+
+
+def test_a_layer_whose_format_fits_no_parent_says_why(cli, vhdx: tuple[Path, Path], tmp_path: Path) -> None:
+    base, leaf = vhdx
+    assert cli("disk", "convert", str(base), str(tmp_path / "base.qcow2")).code == 0
+    ran = cli("disk", "convert", "--parent", str(tmp_path / "base.qcow2"), str(leaf), str(tmp_path / "new.vhdx"))
+    assert ran.code == 1
+    assert "a VHDX disk stands on VHDX or VHD, its parent is a qcow2 disk that records no identity" in ran.err
+
+
+def test_compacting_makes_no_compressed_disk_larger(cli, tmp_path: Path) -> None:
+    if not (qemu_img := shutil.which("qemu-img")):
+        pytest.skip("qemu-img is not installed")
+    (tmp_path / "a.raw").write_bytes(b"compressible".ljust(512) * 8192)
+    disk = tmp_path / "a.qcow2"
+    command = [qemu_img, "convert", "-c", "-f", "raw", "-O", "qcow2", str(tmp_path / "a.raw"), str(disk)]
+    subprocess.run(command, check=True, timeout=50)
+    before = files_of(tmp_path)
+    assert cli("disk", "compact", str(disk)).code == 0
+    assert files_of(tmp_path) == before

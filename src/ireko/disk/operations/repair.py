@@ -9,7 +9,7 @@ from pathlib import Path
 from ireko.disk.base import Layer, LayerInfo, Progress
 from ireko.disk.chain import Chain, chain_ids, open_chain
 from ireko.disk.formats import open_layer
-from ireko.disk.links import ChainBroken
+from ireko.disk.links import ChainBroken, unproven_hint
 from ireko.disk.operations.rewriting import allowed_folders, disks_in, rewrite, same_as
 from ireko.disk.reference import reference_to
 from ireko.disk.seals import Seal, read_seal
@@ -61,8 +61,11 @@ def _search(layer: Layer, folders: Sequence[Path]) -> Path:
         if seal and other_seal and other_seal.chain_id == seal.parent_chain_id:
             return path
     names = " and ".join(f'"{each}"' for each in folders)
-    wanted = "there" if reference.identities or seal else "named, as this disk has no record of who it is"
-    raise ChainBroken(layer.info.path, "the parent", found=f"not in {names}", wanted=wanted)
+    if reference.identities or seal:
+        raise ChainBroken(layer.info.path, "the parent", found=f"not in {names}", wanted="there")
+    structure, wanted = "what is recorded of its parent", "an identity, or a seal beside the disk"
+    hint = unproven_hint(layer.info) if layer.info.format == "qcow2" else ""
+    raise ChainBroken(layer.info.path, structure, found="a name alone", wanted=wanted, hint=hint)
 
 
 def _prove(info: LayerInfo, seal: Seal | None, chain: Chain, progress: Progress) -> None:
@@ -70,11 +73,21 @@ def _prove(info: LayerInfo, seal: Seal | None, chain: Chain, progress: Progress)
     identity = chain.leaf.info.identity.content
     if identity and identity in info.parent.identities:
         return
-    name = f'the parent "{chain.leaf.info.path}"'
     if seal is None:
-        wanted = " or ".join(info.parent.identities) or "one that the child has recorded, or the child sealed"
-        raise ChainBroken(info.path, f"the identity of {name}", found=identity or "none", wanted=wanted)
+        raise _unproven(info, chain.leaf.info)
+    name = f'the parent "{chain.leaf.info.path}"'
     shown = chain_ids(chain.layers, progress)[0][1]
     if shown != seal.parent_chain_id:
         wanted = f"{seal.parent_chain_id}, as when the child was sealed"
         raise ChainBroken(info.path, f"the content of {name}", found=shown, wanted=wanted)
+
+
+def _unproven(info: LayerInfo, parent: LayerInfo) -> ChainBroken:
+    assert info.parent is not None
+    wanted = " or ".join(info.parent.identities) or "one that the child has recorded, or the child sealed"
+    hint = ""
+    if info.format == "qcow2":
+        hint = unproven_hint(info, reference_to(parent, info.path).paths[0].text, parent.format)
+        hint += ", when you know that it is the one"
+    found = parent.identity.content or "none"
+    return ChainBroken(info.path, f'the identity of the parent "{parent.path}"', found=found, wanted=wanted, hint=hint)

@@ -63,10 +63,11 @@ def reference(entries: dict[str, str]) -> ParentReference:
 def pack_locator(parent: ParentReference) -> bytes:
     """A locator as Windows writes it. Raises InvalidInput when something is missing that it must have."""
     paths = {each.kind: text for each in parent.paths if (text := windows_text(each))}
-    if not parent.identities or not paths:
-        raise InvalidInput(
-            "a VHDX disk's parent needs an identity and a path that Windows can read; this one lacks one"
-        )
+    if not parent.identities:
+        form = f"a {parent.format} disk" if parent.format else "one"
+        raise InvalidInput(f"a VHDX disk stands on VHDX or VHD, its parent is {form} that records no identity")
+    if not paths:
+        raise InvalidInput("a VHDX disk's parent needs a path that Windows can read; this one has none")
     names = {kind: key for key, kind in _PATHS.items()}
     entries = {LINKAGE: f"{{{parent.identities[0]}}}"}
     for kind in (PathKind.ABSOLUTE, PathKind.RELATIVE, PathKind.VOLUME):
