@@ -7,6 +7,7 @@ import io
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tarfile
@@ -233,11 +234,12 @@ def test_of_a_long_log_the_oldest_lines_go(host: Host, way: tuple[str, ...]) -> 
 
 
 def test_a_log_that_grew_without_a_daemon_is_cut_by_the_next(host: Host) -> None:
-    host.out("run", "-d", "--name", "alone", "--log-opt", "max-size=64k", "nano", "seq", str(LINES))
-    name = host.inspect("alone")["Id"]
+    name = host.out("run", "-d", "--name", "alone", "--log-opt", "max-size=64k", "nano", "seq", str(LINES)).strip()
     (process,) = (pid for pid, line in host.processes().items() if name in line)
+    os.kill(process, signal.SIGSTOP)  # a quick guest would have ended before the daemon has
     machine = os.pidfd_open(process)
     host.daemon.stop()
+    os.kill(process, signal.SIGCONT)
     assert select.select([machine], [], [], LIMIT)[0]
     os.close(machine)
     host.daemon.start()

@@ -131,9 +131,9 @@ async def test_a_system_by_itself(
 ) -> None:
     if generation == 2 and firmware.find() is None:
         give_up(f"there is no UEFI firmware: {firmware.PACKAGE_HINT}")
+    disk = converted(debian_image.disk, formats, tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    disk = converted(debian_image.disk, formats, tmp_path)
     spec = replace(machine(disk, generation), ports=(PortMapping(22, host_ip="127.0.0.1", host_port=port),))
     async with started(spec, tmp_path, "-monitor", "unix:monitor,server=on,wait=off") as process:
         await said(process, b"debian login: ")
