@@ -7,12 +7,15 @@ import os
 import shutil
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ireko.disk.errors import DiskError
+from ireko.disk.operations.seal import seal
+from ireko.disk.seals import write_seal
 from ireko.errors import Conflict, IrekoError
 from ireko.host import process
 from ireko.model.image import Image
@@ -114,6 +117,28 @@ class TestImport:
         assert image(daemon, "one").layers[0] == image(daemon, "other").layers[0]
         assert image(daemon, "other").layers == image(daemon, "again").layers
         assert shown(daemon, "other") == content(other)
+
+    async def test_a_seal_proves_no_content(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        """It may be a stranger's, and speak of somebody else's disk: an archive with that one must not be given this layer."""
+        wanted = seal(write_disk(tmp_path / "disk.qcow2", {0: 1}))
+        (tmp_path / "strange").mkdir()
+        strange = write_disk(tmp_path / "strange" / "disk.qcow2", {0: 2})
+        write_seal(strange, replace(seal(strange), diff_id=wanted.diff_id, chain_id=wanted.chain_id))
+        await bring(http, strange, "strange")
+        assert shown(daemon, "strange") == content(strange)
+        assert not daemon.engine.images.layer(image(daemon, "strange").top).chain_id
+
+    async def test_a_sealed_disk_is_known_again(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        disk = write_disk(tmp_path / "disk.qcow2", {0: 1})
+        await bring(http, disk, "before")
+        seal(disk)
+        await bring(http, disk, "sealed")
+        assert image(daemon, "sealed").layers == image(daemon, "before").layers
+        for name in ("copy", "other"):
+            shutil.copy2(disk, tmp_path / f"{name}.qcow2")
+            shutil.copy2(f"{disk}.seal", tmp_path / f"{name}.qcow2.seal")
+            await bring(http, tmp_path / f"{name}.qcow2", name)
+        assert image(daemon, "other").layers == image(daemon, "copy").layers
 
     async def test_a_disk_that_was_written_to_is_another(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         disk = write_disk(tmp_path / "disk.qcow2", {0: 1})

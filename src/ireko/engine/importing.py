@@ -21,7 +21,6 @@ from ireko.disk.base import Progress as Steps
 from ireko.disk.chain import Chain, open_chain
 from ireko.disk.errors import told
 from ireko.disk.links import ChainBroken
-from ireko.disk.seals import intact_seal
 from ireko.disk.transfer import transfer
 from ireko.disk.use import refuse_use
 from ireko.disk.view import View
@@ -262,8 +261,7 @@ class _Import:
             )
 
         layer = await diskwork.do(step, job, progress=self._progress)
-        seal = intact_seal(source.info.path, source.file)
-        return replace(layer, chain_id=seal.chain_id if seal else "", origin=origins.of(source)), half
+        return replace(layer, origin=origins.of(source)), half
 
     def _check_unchanged(self) -> None:
         for source, before in zip(self._sources, self._before, strict=True):

@@ -18,11 +18,19 @@ _RENEWED = {"vhdx"}
 
 
 def of(source: OpenLayer) -> str:
-    """What tells a layer's file again, without reading its data: its content's identity, or that of the file itself."""
+    """What tells a layer's file again, without reading its data: its content's identity, its seal, or that of the file itself.
+
+    It is what a file, and who sealed it, says: nothing is proven of the content by it, so it is no chain id.
+    """
     info = source.info
     if info.format in _RENEWED and info.identity.content:
         return f"{info.format} {info.identity.content} {info.size}"
-    with told(info.path):
+    seal = intact_seal(info.path, source.file)
+    return f"seal {seal.chain_id}" if seal else _of_file(source)
+
+
+def _of_file(source: OpenLayer) -> str:
+    with told(source.info.path):
         status = os.fstat(source.file.descriptor)
     return f"file {status.st_dev}:{status.st_ino} {status.st_size} {status.st_mtime_ns}"
 
@@ -43,9 +51,9 @@ def known(context: Context, sources: Sequence[OpenLayer]) -> list[Layer]:
 
 def _same(context: Context, source: OpenLayer, parent: str | None) -> Layer | None:
     seal = intact_seal(source.info.path, source.file)
-    origin = of(source)
+    known_as = {of(source), _of_file(source)}  # it may have been brought before it was sealed
     for layer in context.database.layers.values():
-        same = layer.origin == origin or (seal is not None and layer.chain_id == seal.chain_id)
+        same = layer.origin in known_as or (seal is not None and layer.chain_id == seal.chain_id)
         if same and layer.parent == parent and not layer.linked and _intact(context, layer):
             return layer
     return None
