@@ -161,6 +161,7 @@ class TestRefused:
         [
             ("box", 400, "must be absolute"),
             ("/tmp/b\0x", 400, "has a NUL character"),
+            (f"/{'x' * 300}/box", 503, "File name too long"),
             ("/", 400, "names no new folder"),
             ("/tmp/../box", 400, "names no new folder"),
             ("/no/such/folder", 404, 'there is no folder "/no/such"'),

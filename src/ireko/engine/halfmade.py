@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -30,8 +31,10 @@ def check_place(context: Context, place: Path) -> None:
     if "\0" in str(place):
         raise InvalidInput(f"the path {str(place)!r} has a NUL character")
     root = context.paths.root
-    if not place.parent.is_dir():
-        raise NotFound(f'there is no folder "{place.parent}"', hint=f"mkdir -p {place.parent}")
+    with told(place):
+        found = place.parent.is_dir()
+    if not found:
+        raise NotFound(f'there is no folder "{place.parent}"', hint=f"mkdir -p {shlex.quote(str(place.parent))}")
     if place.parent.resolve().is_relative_to(root.resolve()):
         raise InvalidInput(f'"{place}" is inside "{root}", where ireko deletes what it does not know')
 
