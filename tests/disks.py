@@ -15,14 +15,22 @@ MIB = 1 << 20
 SIZE = 16 * MIB
 
 
-def write_disk(path: Path, pieces: dict[int, int], *, parent: Path | None = None, size: int = SIZE) -> Path:
+def write_disk(
+    path: Path, pieces: dict[int, int], *, parent: Path | None = None, size: int = SIZE, sector_size: int = 512
+) -> Path:
     """A disk with 64 KiB of random bytes at each offset (KiB), that follow from a seed; its suffix says the format."""
     if parent is None:
-        new = NewLayer(size)
+        new = NewLayer(size, sector_size=sector_size)
     else:
         with open_layer(parent) as below:
             reference = reference_to(below.info, path)
-            new = NewLayer(size, Allocation.DIFFERENCING, parent=reference, disk_id=below.info.identity.disk)
+            new = NewLayer(
+            size,
+            Allocation.DIFFERENCING,
+            sector_size=sector_size,
+            parent=reference,
+            disk_id=below.info.identity.disk,
+        )
     with create_layer(path, new) as writer:
         for offset, seed in sorted(pieces.items()):
             writer.write_data(offset * 1024, random.Random(seed).randbytes(64 << 10))

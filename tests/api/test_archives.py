@@ -401,6 +401,8 @@ class TestRefusals:
             (["layers", 0, "format"], "raw"),
             (["layers", 0, "capacity"], 1 << 62),
             (["layers", 0, "capacity"], 0),
+            (["layers", 0, "sector_size"], 4096),
+            (["layers", 0, "sector_size"], 0),
             (["layers", 1, "diff_id"], "sha256:" + "0" * 64),
             (["layers", 1, "chain_id"], "sha256:" + "0" * 64),
             (["boots"], []),

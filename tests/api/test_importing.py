@@ -163,7 +163,8 @@ class TestImport:
         lines = await bring(http, disk, "big", Generation=2, Hardware="common", Cpus=2, Memory=2 << 30)
         assert "boots with UEFI, common hardware, 2048 MiB of memory" in lines[-2]["status"]
         machine = (await http("GET", "/images/big/json")).body["Machine"]
-        assert machine == {"Boot": "uefi", "Generation": 2, "Hardware": "common", "Cpus": 2, "Memory": 2 << 30}
+        wanted = {"Boot": "uefi", "Generation": 2, "Hardware": "common", "Cpus": 2, "Memory": 2 << 30, "SectorSize": 512}
+        assert machine == wanted
         await bring(http, disk, "like", Like="nano", Memory=1 << 30)
         like, nano = image(daemon, "like").config, image(daemon, "nano").config
         assert (like.command, like.init, like.boot, like.memory) == (nano.command, nano.init, nano.boot, 1 << 30)
@@ -186,6 +187,7 @@ class TestImport:
             ({"Path": "/no/such.vhdx", "Generation": 3}, 'the generation is "3"'),
             ({"Path": "/no/such.vhdx", "Cpus": -1}, 'the number of CPUs is "-1.0"'),
             ({"Path": "/no/such.vhdx", "Memory": 1}, "at least 64MB"),
+            ({"Path": "/no/such.vhdx", "SectorSize": 1024}, "the sector size is 1024"),
             ({"Path": "/no/such.vhdx", "Memory": -(1 << 30)}, "at least 64MB"),
             ({"Path": "/no/such.vhdx", "Format": "iso"}, "there are vhdx, vhd, qcow2, raw, vmdk, vdi"),
             ({"Path": "/etc/passwd", "Format": "vmdk"}, '"/etc/passwd" is no VMDK'),

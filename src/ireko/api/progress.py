@@ -14,7 +14,7 @@ from ireko.api.answers import Outflow
 from ireko.api.call import Call
 from ireko.api.status import http_status
 from ireko.errors import IrekoError
-from ireko.model.image import MIB, Image, ImageConfig
+from ireko.model.image import MIB, SECTOR, Image, ImageConfig
 from ireko.model.names import Reference, short
 from ireko.model.recipe import Progress
 
@@ -106,16 +106,18 @@ async def make(
     )
 
 
-def image_lines(image: Image, done: str, *, machine: bool = False) -> list[Line]:
-    """The last lines about an image: what was done, and its id for programs; with `machine` what a machine on it is."""
+def image_lines(image: Image, done: str, *, machine: str = "") -> list[Line]:
+    """The last lines about an image: what was done, and its id for programs; `machine` is what a machine on it is."""
     status = done if done.startswith("Status:") else f"{done} {short(image.id)}"
-    what = f": {_machine(image.config)}" if machine else ""
+    what = f": {machine}" if machine else ""
     return [{"status": status + what}, {"aux": {"ID": image.id}}]
 
 
-def _machine(config: ImageConfig) -> str:
+def told_machine(config: ImageConfig, sector_size: int) -> str:
+    """What a machine on an image is, for people."""
     boots = "its own kernel" if config.boot else {1: "a BIOS", 2: "UEFI"}[config.generation]
-    return f"boots with {boots}, {config.hardware.value} hardware, {config.memory // MIB} MiB of memory"
+    disk = "" if sector_size == SECTOR else f", a disk with sectors of {sector_size} bytes"
+    return f"boots with {boots}, {config.hardware.value} hardware, {config.memory // MIB} MiB of memory{disk}"
 
 
 def _last_lines(task: asyncio.Task[Result], last: Callable[[Result], Sequence[Line]]) -> Sequence[Line]:

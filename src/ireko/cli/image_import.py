@@ -52,6 +52,11 @@ _PARENTS = click.option(
 @click.option(
     "--cpus", type=float, callback=processors, default=0.0, metavar="N", help="The processors that a machine gets."
 )
+@click.option(
+    "--sector-size",
+    type=click.Choice(["512", "4096"]),
+    help="The bytes in a sector, where neither the file nor its partition table tells.",
+)
 @click.option("-m", "--memory", default="", metavar="SIZE", help="The memory that a machine gets, like 512m or 2g.")
 @click.option(
     "--like",
@@ -66,7 +71,7 @@ _PARENTS = click.option(
 @pass_session
 def import_(
     session: Session, *, source: str, folders: tuple[str, ...], link: bool, generation: str | None, hardware: str | None,
-    cpus: float, memory: str, like: str, quiet: bool, file: str, name: str,
+    cpus: float, sector_size: str | None, memory: str, like: str, quiet: bool, file: str, name: str,
 ) -> None:  # fmt: skip
     """Make an image of a disk and its parents, or take those of an archive.
 
@@ -76,7 +81,8 @@ def import_(
     """
     options: dict[str, Any] = {
         "Format": source, "Within": _absolute(folders), "Link": link, "Generation": int(generation or 0),
-        "Hardware": hardware or "", "Cpus": cpus, "Memory": parse_size(memory) if memory else 0, "Like": like,
+        "Hardware": hardware or "", "Cpus": cpus, "Memory": parse_size(memory) if memory else 0,
+        "SectorSize": int(sector_size or 0), "Like": like,
     }  # fmt: skip
     lines = (
         session.client.images.load(_standard_input(session, options), tag=name)

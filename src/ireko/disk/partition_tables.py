@@ -68,9 +68,8 @@ def read_some(view: View, offset: int, length: int) -> bytes:
     return view.read(offset, length) if length else b""
 
 
-def read_table(view: View) -> Table:
-    """The partition table of a disk."""
-    own = view.layers[0].info.sector_size if view.layers else RECORD
+def read_table(view: View, own: int) -> Table:
+    """The partition table of a disk that has sectors of so many bytes."""
     record = read_some(view, 0, RECORD)
     for sector in sorted(_SECTOR_SIZES, key=lambda size: size != own):
         if (entries := _guid_table(view, sector)) is not None:

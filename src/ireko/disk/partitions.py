@@ -116,16 +116,20 @@ class Contents:
     file_system: str = ""
 
 
-def look(view: View) -> Contents:
-    """What is on a disk that shows this. Raises what reading raises; whatever a guest wrote there is no error."""
-    table = read_table(view)
+def look(view: View, *, sector_size: int = 0) -> Contents:
+    """What is on a disk that shows this, in sectors of so many bytes; 0: of those that its newest layer's file tells.
+
+    Raises what reading raises; whatever a guest wrote there is no error.
+    """
+    own = sector_size or (view.layers[0].info.sector_size if view.layers else RECORD)
+    table = read_table(view, own)
     partitions = tuple(_partition(view, entry) for entry in table.entries)
     whole = file_system_at(view, 0) if table.scheme == "none" else ""
     return Contents(
         scheme=table.scheme,
         sector_size=table.sector_size,
         partitions=partitions,
-        bios=_bios(view, table, partitions, whole),
+        bios=own == RECORD and _bios(view, table, partitions, whole),  # no BIOS reads other sectors
         uefi=any(each.kind is PartitionKind.EFI_SYSTEM and each.file_system == "fat" for each in partitions),
         system=_system(partitions, whole),
         file_system=whole,

@@ -26,7 +26,8 @@ class Abilities:
     """What a driver can do, so that the engine refuses early and in words.
 
     `disk_format` is its native one ("qcow2", "vhdx"); it is also the suffix of disk files. `parent_formats` are those that a
-    disk without a parent may have, beside the native one, for a differencing disk of the native format to stand on it.
+    disk without a parent may have, beside the native one, for a differencing disk of the native format to stand on it; their
+    files may not tell of other sectors than those of 512 bytes.
     """
 
     name: str

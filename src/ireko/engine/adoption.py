@@ -104,7 +104,7 @@ def _of_machine(machine: ExistingMachine, within: tuple[Path, ...]) -> _Found:
     if not machine.disks:
         raise InvalidInput(f'the machine "{machine.name}" has no disk')
     first, *others = machine.disks
-    settings = Settings(None, machine.generation, machine.hardware, machine.cpus, machine.memory)
+    settings = Settings(None, machine.generation, machine.hardware, machine.cpus, machine.memory, first.sector_size)
     warnings = tuple(f'the disk "{each.path}" of "{machine.name}" is not part of the image' for each in others)
     return _Found(machine.name, Source(first.path, first.format, within), settings, warnings)
 

@@ -103,7 +103,7 @@ class Committer:
             steps = _Steps(context, operation)
             if await steps.begun(self._runs.running(container.id)):
                 steps.rename()
-                layer = layers.seal(context, operation.layer, steps.layer, parent=container.parent)
+                layer = self._seal(operation, container, steps)
             else:
                 steps.undo()
         with context.database.change() as change:
@@ -120,7 +120,11 @@ class Committer:
         elif container.started is None:
             files.sync_file(steps.disk)
         steps.rename()
-        return layers.seal(self._context, operation.layer, steps.layer, parent=container.parent)
+        return self._seal(operation, container, steps)
+
+    def _seal(self, operation: Operation, container: Container, steps: _Steps) -> Layer:
+        below = lookup.layer(self._context.database, container.parent)
+        return layers.seal(self._context, operation.layer, steps.layer, parent=below.id, sector_size=below.sector_size)
 
     def _image(self, container: Container, layer: Layer, config: ImageConfig, *, author: str, comment: str) -> Image:
         base = lookup.image_of(self._context.database, container)

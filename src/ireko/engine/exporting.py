@@ -19,7 +19,7 @@ from ireko.disk import partitions
 from ireko.disk.base import Progress as Steps
 from ireko.disk.errors import file_error, told
 from ireko.disk.files import DiskFile
-from ireko.disk.formats import Format, format_for, format_named, open_layer
+from ireko.disk.formats import SECTORED, Format, format_for, format_named, open_layer
 from ireko.disk.operations.flatten import flatten
 from ireko.disk.output import move_into_place
 from ireko.disk.use import refuse_use
@@ -30,7 +30,7 @@ from ireko.engine.archives.writing import Kernels, Writer, check_format, gathere
 from ireko.engine.context import Context, to_its_end
 from ireko.errors import AlreadyThere, Conflict, Damaged, InvalidInput
 from ireko.host import files
-from ireko.model.image import Image
+from ireko.model.image import SECTOR, Image
 from ireko.model.names import short
 from ireko.model.recipe import Progress
 
@@ -69,7 +69,7 @@ class Exporter:
             contents = await asyncio.to_thread(work.look)
             machines.check_chain(self._context, image.top)  # somebody may have written to a disk that it is linked to
             self._publish(half, target)
-        return _warnings(image, contents)
+        return (*_warnings(image, contents), *work.losses())
 
     async def tree(self, refs: Sequence[str], target: Target, *, progress: Progress) -> None:
         """An archive with images, their layers and all that makes them. Raises as `disk` does."""
@@ -163,6 +163,7 @@ class _Disk:
         self._image = image
         self._path = path
         self._format = format_name
+        self._sector_size = lookup.layer(context.database, image.top).sector_size
 
     def write(self, steps: Steps) -> None:
         """Write it."""
@@ -172,6 +173,7 @@ class _Disk:
             within=chains.folders(self._context, self._image.top),
             source_format=self._context.driver.abilities.disk_format,
             target_format=self._format,
+            sector_size=self._sector_size,
             progress=steps,
         )
 
@@ -188,7 +190,13 @@ class _Disk:
     def look(self) -> partitions.Contents:
         """What is on it."""
         with open_layer(self._path, format_name=self._format) as written:
-            return partitions.look(View([written]))
+            return partitions.look(View([written]), sector_size=self._sector_size)
+
+    def losses(self) -> Iterator[str]:
+        """What the file can't tell of it."""
+        if self._sector_size != SECTOR and self._format not in SECTORED:
+            size, again = self._sector_size, f"ireko image import --sector-size {self._sector_size}"
+            yield f"a {self._format} disk can't tell that its sectors have {size} bytes: {again} makes an image of it again"
 
 
 def _format(target: Target) -> Format:

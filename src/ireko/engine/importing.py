@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ireko.disk import partitions
 from ireko.disk.base import Allocation, LayerInfo, NewLayer, ParentReference, PathKind, RecordedPath
 from ireko.disk.base import Layer as OpenLayer
 from ireko.disk.base import Progress as Steps
@@ -24,14 +23,12 @@ from ireko.disk.links import ChainBroken
 from ireko.disk.transfer import transfer
 from ireko.disk.use import refuse_use
 from ireko.disk.view import View
-from ireko.engine import diskwork, foreign, layers, linked, origins, specs, storing
+from ireko.engine import diskwork, foreign, layers, linked, origins, sectors, specs, storing
 from ireko.engine.context import Context, now, to_its_end
 from ireko.errors import Conflict, InvalidInput, NotFound, Unsupported
-from ireko.model.image import FIRMWARE, GIB, Hardware, History, Image, ImageConfig, Layer, LinkedFile, with_id
+from ireko.model.image import FIRMWARE, GIB, SECTOR, Hardware, History, Image, ImageConfig, Layer, LinkedFile, with_id
 from ireko.model.names import Reference, new_id
 from ireko.model.recipe import Progress
-
-_GUEST_SECTOR = 512
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,8 @@ class Source:
 class Settings:
     """What a machine on the image gets; None: what the disk suggests. `memory` is in bytes, 0 and `cpus` 0 the usual.
 
-    `like` is an image whose settings are taken over, its kernel among them, as far as nothing else is said.
+    `like` is an image whose settings are taken over, its kernel among them, as far as nothing else is said. `sector_size` is in
+    bytes, 0: what the disk's file or its partition table says.
     """
 
     like: Image | None = None
@@ -55,13 +53,15 @@ class Settings:
     hardware: Hardware | None = None
     cpus: float = 0
     memory: int = 0
+    sector_size: int = 0
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The image, and what its user should know of it, a sentence each."""
+    """The image, how large the sectors of its disk are, and what its user should know of it, a sentence each."""
 
     image: Image
+    sector_size: int
     warnings: tuple[str, ...]
 
 
@@ -91,13 +91,16 @@ class Importer:
                     )
                 source = Source(path)
             with contextlib.ExitStack() as opened:
-                work = await to_its_end(asyncio.to_thread(self._open, source, opened, progress))
+                work = await to_its_end(asyncio.to_thread(self._open, source, settings, opened, progress))
                 image = await (work.link(settings, reference) if link else work.copy(settings, reference))
-                return Imported(image, work.warnings(image.config))
+                return Imported(image, work.disk.sector_size, work.warnings(image.config))
 
-    def _open(self, source: Source, opened: contextlib.ExitStack, progress: Progress) -> _Import:
+    def _open(self, source: Source, settings: Settings, opened: contextlib.ExitStack, progress: Progress) -> _Import:
         """What is done with a chain that is closed with `opened`. Blocks."""
-        return _Import(self._context, opened.enter_context(_open(source)), progress)
+        chain = opened.enter_context(_open(source))
+        like = self._context.database.layers.get(settings.like.top) if settings.like else None
+        disk = sectors.look(chain, asked=settings.sector_size, like=like.sector_size if like else 0)
+        return _Import(self._context, chain, disk, progress)
 
 
 _FORMATS = ("vhdx", "vhd", "qcow2", "raw", *foreign.FORMATS)
@@ -110,6 +113,7 @@ def _check(source: Source, settings: Settings) -> None:
     if settings.generation not in {None, 1, 2}:
         raise InvalidInput(f'the generation is "{settings.generation}": it is 1 (a BIOS) or 2 (UEFI)')
     specs.check_size(settings.cpus, settings.memory)
+    sectors.check(settings.sector_size)
     if source.format and source.format not in _FORMATS:
         raise InvalidInput(f'"{source.format}" is no disk format; there are {", ".join(_FORMATS)}')
     for path in (source.path, *source.within):
@@ -162,20 +166,15 @@ def _open_chain(source: Source) -> Chain:
 def _check_usable(leaf: LayerInfo) -> None:
     if not leaf.size:
         raise InvalidInput(f'the disk "{leaf.path}" has 0 bytes: there is nothing on it')
-    if leaf.sector_size != _GUEST_SECTOR:
-        raise Unsupported(
-            f'the disk "{leaf.path}" has sectors of {leaf.sector_size} bytes: '
-            f"machines with other than {_GUEST_SECTOR} can't be made yet"
-        )
 
 
 class _Import:
     """One chain on its way; the layers of `_chain` are handled lowest first."""
 
-    def __init__(self, context: Context, chain: Chain, progress: Progress) -> None:
+    def __init__(self, context: Context, chain: Chain, disk: sectors.Disk, progress: Progress) -> None:
         self._context = context
         self._sources = tuple(reversed(chain.layers))
-        self._contents = partitions.look(chain.view)
+        self.disk = disk
         self._progress = progress
         self._before = [linked.identify(each.info.path) for each in self._sources]
 
@@ -188,7 +187,7 @@ class _Import:
             return await self._copy(settings, reference)
 
     async def _copy(self, settings: Settings, reference: Reference | None) -> Image:
-        known = origins.known(self._context, self._sources)
+        known = origins.known(self._context, self._sources, self.disk.sector_size)
         async with (
             layers.holding(self._context, *(each.id for each in known[-1:])),
             self._context.work_folder() as folder,
@@ -209,7 +208,7 @@ class _Import:
             for each in self._sources
             if "internal snapshots" in each.info.details
         )
-        return (*snapshots, *_boot_warnings(self._contents, config))
+        return (*snapshots, *_boot_warnings(self.disk, config), *sectors.warnings(self.disk))
 
     async def link(self, settings: Settings, reference: Reference | None) -> Image:
         """One empty layer that stands on the file itself."""
@@ -221,7 +220,14 @@ class _Import:
         )
         async with self._context.work_folder() as folder:
             half = folder / new_id()
-            layer = storing.write_layer(self._context, half, _standing_on(leaf), lambda _: None, parent=None)
+            layer = storing.write_layer(
+                self._context,
+                half,
+                _standing_on(leaf),
+                lambda _: None,
+                parent=None,
+                sector_size=self.disk.sector_size,
+            )
             layer = replace(layer, linked=files)
             return self._record([layer], [(layer, half)], settings, reference)
 
@@ -232,32 +238,37 @@ class _Import:
                 raise InvalidInput(
                     f'the disk "{each.info.path}" is inside "{root}", where it goes with what it belongs to', hint=_COPY
                 )
-            native = each.info.format == own
-            if not native and (
-                each.info.parent or each.info.format not in self._context.driver.abilities.parent_formats
-            ):
+            if each.info.format == own:
+                continue
+            usual = each.info.sector_size == SECTOR
+            if each.info.parent or not usual or each.info.format not in self._context.driver.abilities.parent_formats:
                 noun = "differencing " if each.info.parent else ""
+                other = "" if usual else f" with sectors of {each.info.sector_size} bytes"
                 raise Unsupported(
                     f'the disk "{leaf.path}" can\'t be linked: the driver "{self._context.driver.abilities.name}" '
-                    f'does not open the {noun}{each.info.format} disk "{each.info.path}"',
+                    f'does not open the {noun}{each.info.format} disk "{each.info.path}"{other}',
                     hint=_COPY,
                 )
 
     async def _layer(
         self, step: str, source: OpenLayer, folder: Path, parent: Layer | None, parent_folder: Path | None
     ) -> tuple[Layer, Path]:
-        context, half = self._context, folder / new_id()
+        context, half, sector_size = self._context, folder / new_id(), self.disk.sector_size
         if parent is not None and parent_folder is None:
             parent_folder = context.paths.layer(parent.id)
 
         def job(steps: Steps) -> Layer:
-            new = storing.child_of(context, half.name, source.info.size, parent, parent_folder)
+            size = source.info.size
+            new = storing.new_layer(
+                context, half.name, size, sector_size=sector_size, parent=parent, folder=parent_folder
+            )
             return storing.write_layer(
                 context,
                 half,
                 new,
                 lambda writer: transfer(View([source]), writer, steps),
                 parent=parent.id if parent else None,
+                sector_size=sector_size,
             )
 
         layer = await diskwork.do(step, job, progress=self._progress)
@@ -282,7 +293,7 @@ class _Import:
             Image(
                 id="",
                 layers=tuple(layer.id for layer in stack),
-                config=_config(self._contents, settings),
+                config=_config(self.disk, settings),
                 created=now(),
                 comment=f"imported from {leaf.name}",
                 history=tuple(steps),
@@ -299,23 +310,27 @@ def _standing_on(leaf: LayerInfo) -> NewLayer:
     return NewLayer(
         leaf.size,
         Allocation.DIFFERENCING,
+        sector_size=leaf.sector_size,
         parent=ParentReference((place,), identities, leaf.format),
         disk_id=leaf.identity.disk,
     )
 
 
-def _boot_warnings(contents: partitions.Contents, config: ImageConfig) -> tuple[str, ...]:
+def _boot_warnings(disk: sectors.Disk, config: ImageConfig) -> tuple[str, ...]:
+    contents = disk.contents
     if config.boot or (contents.bios if config.generation == 1 else contents.uefi):
         return ()
     if contents.bios or contents.uefi:
         named, other, number = ("BIOS", "UEFI", 2) if config.generation == 1 else ("UEFI", "BIOS", 1)
         return (f"no {named} finds anything to start on the disk, but a {other} does: --generation {number}",)
+    if config.generation == 1 and disk.sector_size != SECTOR:
+        return (f"no BIOS can read a disk with sectors of {disk.sector_size} bytes: --generation 2",)
     hint = "an image that has the same system, and a kernel of its own, lends it with --like IMAGE"
     return (f"neither a BIOS nor UEFI finds anything to start on the disk; {hint}",)
 
 
-def _config(contents: partitions.Contents, settings: Settings) -> ImageConfig:
-    config = settings.like.config if settings.like else _suggested(contents)
+def _config(disk: sectors.Disk, settings: Settings) -> ImageConfig:
+    config = settings.like.config if settings.like else _suggested(disk)
     return replace(
         config,
         generation=settings.generation or config.generation,
@@ -325,12 +340,14 @@ def _config(contents: partitions.Contents, settings: Settings) -> ImageConfig:
     )
 
 
-def _suggested(contents: partitions.Contents) -> ImageConfig:
+def _suggested(disk: sectors.Disk) -> ImageConfig:
     """What the disk suggests: a BIOS boots what it can, as it needs nothing more; what is not Windows has drivers for all."""
+    contents = disk.contents
     windows = contents.system == "windows"
+    only_uefi = disk.sector_size != SECTOR or (contents.uefi and not contents.bios)
     return ImageConfig(
         os=contents.system or ImageConfig.os,
-        generation=2 if contents.uefi and not contents.bios else 1,
+        generation=2 if only_uefi else 1,
         hardware=Hardware.COMMON if windows else Hardware.VIRTUAL,
         init=FIRMWARE,
         memory=_memory(windows=windows),

@@ -17,7 +17,7 @@ from ireko.store.database import Change
 SEALED = 0o400
 
 
-def seal(context: Context, layer_id: str, path: Path, *, parent: str | None) -> Layer:
+def seal(context: Context, layer_id: str, path: Path, *, parent: str | None, sector_size: int) -> Layer:
     """Make a layer's file read-only and say what it is."""
     context.files.set_mode(path, SEALED)
     return Layer(
@@ -28,6 +28,7 @@ def seal(context: Context, layer_id: str, path: Path, *, parent: str | None) -> 
         size=files.disk_bytes(path),
         identity=context.driver.disks.identify(path),
         created=now(),
+        sector_size=sector_size,
     )
 
 

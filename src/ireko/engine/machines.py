@@ -15,7 +15,7 @@ from ireko.errors import Damaged, Unsupported
 from ireko.guest.identity import Identity
 from ireko.guest.seed import Main, Network, Seed, SeedMount
 from ireko.model.container import Container, ContainerSpec, Mount, MountKind, Process
-from ireko.model.image import Image, Layer
+from ireko.model.image import SECTOR, Image, Layer
 from ireko.model.names import short
 
 SEED = "seed.tar"
@@ -147,6 +147,7 @@ def prepare(context: Context, container: Container, image: Image) -> MachineSpec
     """
     check_chain(context, container.parent)
     check_boot(context, image)
+    check_firmware(container.name, image, lookup.layer(context.database, container.parent))
     directory = context.paths.container(container.id)
     if container.started is None:
         context.files.sync_tree(directory)  # what will be written there must not be lost
@@ -165,7 +166,7 @@ def prepare(context: Context, container: Container, image: Image) -> MachineSpec
         cpus=container.cpus,
         memory=container.memory,
         disks=(
-            Disk("root", context.paths.container_disk(container.id), context.driver.abilities.disk_format),
+            _root(context, container, context.paths.container_disk(container.id)),
             Disk("seed", directory / SEED, "raw", read_only=True),
             *(Disk(f"vol-{n}", context.paths.volume_disk(m.source), "raw", m.read_only) for n, m in volumes),
             *_copies(context, directory, copied_mounts(context, container)),
@@ -202,7 +203,7 @@ def maintenance(context: Context, container: Container, image: Image, folder: Pa
         cpus=1,
         memory=container.memory,
         disks=(
-            Disk("root", disk, context.driver.abilities.disk_format),
+            _root(context, container, disk),
             Disk("seed", folder / SEED, "raw", read_only=True),
         ),
         stdio=Stdio.PIPES,
@@ -211,6 +212,21 @@ def maintenance(context: Context, container: Container, image: Image, folder: Pa
         append=boot.append,
         network=False,
     )
+
+
+def _root(context: Context, container: Container, path: Path) -> Disk:
+    """The disk that its system is on."""
+    sector_size = lookup.layer(context.database, container.parent).sector_size
+    return Disk("root", path, context.driver.abilities.disk_format, sector_size=sector_size)
+
+
+def check_firmware(name: str, image: Image, layer: Layer) -> None:
+    """Raises Unsupported when the firmware of a machine can't read the disk that it is to start."""
+    if image.config.boot is None and image.config.generation == 1 and layer.sector_size != SECTOR:
+        raise Unsupported(
+            f'"{name}" boots by a BIOS, and none can read a disk with sectors of {layer.sector_size} bytes',
+            hint="import its disk with --generation 2, so that it boots by UEFI",
+        )
 
 
 def check_boot(context: Context, image: Image) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 from ireko.engine import storing
 from ireko.engine.context import Context, now, to_its_end
 from ireko.errors import NotFound
-from ireko.model.image import Boot, History, Image, Layer, with_id
+from ireko.model.image import SECTOR, Boot, History, Image, Layer, with_id
 from ireko.model.names import Reference, new_id
 from ireko.model.recipe import Built, Progress, RecipeSummary
 
@@ -86,7 +86,7 @@ class Maker:
         files, paths = self._context.files, self._context.paths
         files.make_folder(half)
         files.move(built.disk, half / paths.layer_disk(half.name).name)
-        layer = storing.seal_layer(self._context, half, parent=None)
+        layer = storing.seal_layer(self._context, half, parent=None, sector_size=SECTOR)
         if built.kernel is None or built.initrd is None:
             return layer, None
         return layer, storing.prepare_boot(self._context, built.kernel, built.initrd)

@@ -35,26 +35,27 @@ def _of_file(source: OpenLayer) -> str:
     return f"file {status.st_dev}:{status.st_ino} {status.st_size} {status.st_mtime_ns}"
 
 
-def known(context: Context, sources: Sequence[OpenLayer]) -> list[Layer]:
-    """The layers that are here for the lowest of these, lowest first; the rest is to be imported.
+def known(context: Context, sources: Sequence[OpenLayer], sector_size: int) -> list[Layer]:
+    """The layers with such sectors that are here for the lowest of these, lowest first; the rest is to be imported.
 
     One that is missing or not what it was is not here: so an image that was damaged can be made anew.
     """
     found: list[Layer] = []
     for source in sources:
-        layer = _same(context, source, found[-1].id if found else None)
+        layer = _same(context, source, sector_size, found[-1].id if found else None)
         if layer is None:
             break
         found.append(layer)
     return found
 
 
-def _same(context: Context, source: OpenLayer, parent: str | None) -> Layer | None:
+def _same(context: Context, source: OpenLayer, sector_size: int, parent: str | None) -> Layer | None:
     seal = intact_seal(source.info.path, source.file)
     known_as = {of(source), _of_file(source)}  # it may have been brought before it was sealed
     for layer in context.database.layers.values():
         same = layer.origin in known_as or (seal is not None and layer.chain_id == seal.chain_id)
-        if same and layer.parent == parent and not layer.linked and _intact(context, layer):
+        fits = layer.parent == parent and layer.sector_size == sector_size
+        if same and fits and not layer.linked and _intact(context, layer):
             return layer
     return None
 

@@ -109,10 +109,11 @@ class Promoter:
     async def _plan(self, container: Container, wish: Wish, disk_format: str) -> StandaloneSpec:
         context = self._context
         image = lookup.image_of(context.database, container)
-        contents = await asyncio.to_thread(_look, context, container)
-        choice = standalone.Choice(
-            wish.register or container.name, disk_format, wish.place, self._identity(container, wish)
-        )
+        layer = lookup.layer(context.database, container.parent)
+        machines.check_firmware(container.name, image, layer)
+        contents = await asyncio.to_thread(_look, context, container, layer.sector_size)
+        name, identity = wish.register or container.name, self._identity(container, wish)
+        choice = standalone.Choice(name, disk_format, layer.sector_size, wish.place, identity)
         machine = standalone.spec(container, image, contents, choice)
         if machine.kernel:
             machines.check_boot(context, image)
@@ -174,6 +175,7 @@ class _Work:
             within=chains.folders(self._context, self._container.parent),
             source_format=self._context.driver.abilities.disk_format,
             target_format=self._machine.format,
+            sector_size=self._machine.sector_size,
             progress=steps,
         )
 
@@ -189,9 +191,9 @@ class _Work:
             )
 
 
-def _look(context: Context, container: Container) -> partitions.Contents:
+def _look(context: Context, container: Container, sector_size: int) -> partitions.Contents:
     with chains.of_container(context, container) as chain:
-        return partitions.look(chain.view)
+        return partitions.look(chain.view, sector_size=sector_size)
 
 
 def _check_place(context: Context, place: Path) -> None:

@@ -39,11 +39,11 @@ class Reshaper:
         source, within = self._context.paths.layer_disk(top.id), chains.folders(self._context, top.id)
 
         def write(target: Path, _place: Path, steps: Steps) -> None:
-            flatten(source, target, within=within, target_format=form, progress=steps)
+            flatten(source, target, within=within, target_format=form, sector_size=top.sector_size, progress=steps)
 
         kept = layers.holding(self._context, top.id, boot=image.config.boot)
         async with kept, self._context.work_folder() as folder:
-            layer, half = await self._layer(f"flattening {ref}", folder, write, parent=None, progress=progress)
+            layer, half = await self._layer(f"flattening {ref}", folder, write, top, parent=None, progress=progress)
             machines.check_chain(self._context, top.id)  # somebody may have written to a disk that it is linked to
             history = (History(layer.created, f"flatten {short(image.id)}", "", layer.size),)
             fresh = replace(image, layers=(layer.id,), history=history)
@@ -52,7 +52,7 @@ class Reshaper:
     async def rebase(self, ref: str, onto: str, *, reference: Reference | None, progress: Progress) -> Image:
         """The image as one layer on top of another image: what is the same in both is stored once.
 
-        Raises NotFound, Conflict when it stands there already, InvalidInput for disks of other sizes, Damaged, NoSpace.
+        Raises NotFound, Conflict when it stands there already, InvalidInput for disks that don't fit, Damaged, NoSpace.
         """
         context = self._context
         image, base = lookup.image(context.database, ref), lookup.image(context.database, onto)
@@ -70,7 +70,8 @@ class Reshaper:
 
         kept = layers.holding(context, image.top, base.top, boot=image.config.boot)
         async with kept, context.work_folder() as folder:
-            layer, half = await self._layer(f"rebasing {ref}", folder, write, parent=base.top, progress=progress)
+            own = lookup.layer(context.database, image.top)
+            layer, half = await self._layer(f"rebasing {ref}", folder, write, own, parent=base.top, progress=progress)
             for top in (image.top, base.top):
                 machines.check_chain(context, top)  # as above
             step = History(layer.created, f"rebase {short(image.id)}", "", layer.size)
@@ -78,15 +79,15 @@ class Reshaper:
             return self._record(fresh, layer, half, self._names(image, ref, reference))
 
     async def _layer(
-        self, step: str, folder: Path, write: _Write, *, parent: str | None, progress: Progress
+        self, step: str, folder: Path, write: _Write, like: Layer, *, parent: str | None, progress: Progress
     ) -> tuple[Layer, Path]:
-        """The new layer, sealed, and the folder of its own that it has in a work folder."""
+        """The new layer, sealed, with the sectors of another, and the folder of its own that it has in a work folder."""
         context, layer_id = self._context, new_id()
         half, place = folder / layer_id, context.paths.layer_disk(layer_id)
 
         def job(steps: Steps) -> Layer:
             write(half / place.name, place, steps)
-            return storing.seal_layer(context, half, parent=parent)
+            return storing.seal_layer(context, half, parent=parent, sector_size=like.sector_size)
 
         context.files.make_folder(half)
         return await diskwork.do(step, job, progress=progress), half
@@ -97,10 +98,16 @@ class Reshaper:
         return fresh
 
     def _check_sizes(self, image: Image, base: Image, ref: str, onto: str) -> None:
-        wanted, found = (lookup.layer(self._context.database, each.top).capacity for each in (image, base))
-        if found > wanted:
+        own, below = (lookup.layer(self._context.database, each.top) for each in (image, base))
+        if below.capacity > own.capacity:
             raise InvalidInput(
-                f'the disk of "{ref}" has {wanted} bytes, that of "{onto}" {found}: an image can\'t stand on a larger one'
+                f'the disk of "{ref}" has {own.capacity} bytes, that of "{onto}" {below.capacity}: '
+                "an image can't stand on a larger one"
+            )
+        if below.sector_size != own.sector_size:
+            raise InvalidInput(
+                f'the disk of "{ref}" has sectors of {own.sector_size} bytes, that of "{onto}" of {below.sector_size}: '
+                "an image can't stand on one with others"
             )
 
     def _names(self, image: Image, ref: str, reference: Reference | None) -> tuple[Reference, ...]:

@@ -21,10 +21,11 @@ _LONGEST_HOSTNAME = 63
 
 @dataclass(frozen=True)
 class Choice:
-    """What is decided about a machine elsewhere: its name, its disk's format, its folder, what its addresses follow from."""
+    """What is decided about a machine elsewhere: its name, its disk, its folder, what its addresses follow from."""
 
     name: str
     disk_format: str
+    sector_size: int
     place: Path
     identity: str
 
@@ -38,6 +39,7 @@ def spec(container: Container, image: Image, contents: Contents, choice: Choice)
         name=choice.name,
         disk=f"{DISK}.{choice.disk_format}",
         format=choice.disk_format,
+        sector_size=choice.sector_size,
         cpus=container.cpus,
         memory=container.memory,
         generation=generation or image.config.generation,

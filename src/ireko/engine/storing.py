@@ -29,10 +29,12 @@ def prepare_boot(context: Context, kernel: Path, initrd: Path) -> Path:
     return folder
 
 
-def child_of(context: Context, layer_id: str, size: int, parent: Layer | None, folder: Path | None) -> NewLayer:
+def new_layer(
+    context: Context, layer_id: str, size: int, *, sector_size: int, parent: Layer | None, folder: Path | None
+) -> NewLayer:
     """What a new layer is to be whose file will lie where the layers do; `folder` is where its parent's lies now."""
     if parent is None or folder is None:
-        return NewLayer(size)
+        return NewLayer(size, sector_size=sector_size)
     place = context.paths.layer_disk(parent.id)
     below = described(folder / place.name, parent.format)
     reference = reference_to(below, context.paths.layer_disk(layer_id), parent_path=place)
@@ -46,21 +48,27 @@ def child_of(context: Context, layer_id: str, size: int, parent: Layer | None, f
 
 
 def write_layer(
-    context: Context, folder: Path, new: NewLayer, fill: Callable[[LayerWriter], object], *, parent: str | None
+    context: Context,
+    folder: Path,
+    new: NewLayer,
+    fill: Callable[[LayerWriter], object],
+    *,
+    parent: str | None,
+    sector_size: int,
 ) -> Layer:
-    """Write a layer in a fresh folder, whose name is its id, and seal it. Blocks."""
+    """Write a layer in a fresh folder, whose name is its id, and seal it; `sector_size` is what a guest sees. Blocks."""
     context.files.make_folder(folder)
     path = folder / context.paths.layer_disk(folder.name).name
     with create_layer(path, new, format_name=context.driver.abilities.disk_format) as writer:
         fill(writer)
         writer.finish()
-    return seal_layer(context, folder, parent=parent)
+    return seal_layer(context, folder, parent=parent, sector_size=sector_size)
 
 
-def seal_layer(context: Context, folder: Path, *, parent: str | None) -> Layer:
+def seal_layer(context: Context, folder: Path, *, parent: str | None, sector_size: int) -> Layer:
     """Seal the layer in a folder whose name is its id, and have all of it on the disk. Blocks."""
     path = folder / context.paths.layer_disk(folder.name).name
-    layer = layers.seal(context, folder.name, path, parent=parent)
+    layer = layers.seal(context, folder.name, path, parent=parent, sector_size=sector_size)
     context.files.sync_tree(folder)
     return layer
 

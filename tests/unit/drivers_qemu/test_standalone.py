@@ -9,7 +9,7 @@ import pytest
 
 from ireko.drivers.base import StandaloneSpec
 from ireko.drivers.qemu import standalone
-from ireko.errors import AlreadyThere, InvalidInput, Unavailable
+from ireko.errors import AlreadyThere, InvalidInput, Unavailable, Unsupported
 from ireko.model.image import Hardware
 
 
@@ -50,10 +50,14 @@ def test_nothing_is_overwritten(name: str, tmp_path: Path, uefi_machine: Standal
 
 @pytest.mark.parametrize(
     ("changes", "kind"),
-    [({"name": "a/b"}, InvalidInput), ({"disk": "a\x01.qcow2"}, InvalidInput)],
+    [
+        ({"name": "a/b"}, InvalidInput),
+        ({"disk": "a\x01.qcow2"}, InvalidInput),
+        ({"format": "vhdx", "sector_size": 4096}, Unsupported),
+    ],
 )
 def test_what_can_t_be_is_refused_first(
-    changes: dict[str, str], kind: type[Exception], tmp_path: Path, machine: Callable[..., StandaloneSpec]
+    changes: dict[str, object], kind: type[Exception], tmp_path: Path, machine: Callable[..., StandaloneSpec]
 ) -> None:
     with pytest.raises(kind):
         standalone.write(machine(**changes), tmp_path, accelerator="tcg")

@@ -26,7 +26,7 @@ from ireko.model.container import (
 from ireko.model.image import Boot, Hardware, Image, ImageConfig
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CHOICE = Choice("web", "qcow2", Path("/srv/web"), "x")
+CHOICE = Choice("web", "qcow2", 512, Path("/srv/web"), "x")
 KERNEL = ImageConfig(boot=Boot("ab", "console=ttyS0 ireko"))
 COMMAND = Process(("httpd", "-f", "-h", "/my srv"), ("A=b",), "/srv", "www")
 SYSTEM = Process((), (), "", "")

@@ -35,9 +35,13 @@ def image_usage(usage: ImageUsage, names: Iterable[str]) -> dict[str, Any]:
 
 
 def image_inspection(
-    image: Image, names: Iterable[str], size: int, *, driver: str, linked: Iterable[str]
+    image: Image, names: Iterable[str], size: int, *, driver: str, sector_size: int, linked: Iterable[str]
 ) -> dict[str, Any]:
-    """docker's answer to `inspect`. `driver` is the disks' format; `linked` are the files that it stands on and we don't own."""
+    """docker's answer to `inspect`.
+
+    `driver` is the disks' format, `sector_size` what guests see, in bytes; `linked` are the files that it stands on and we don't
+    own.
+    """
     return {
         "Id": image.id,
         "RepoTags": list(names),
@@ -56,7 +60,7 @@ def image_inspection(
         # Layers are named by id, as they are disks rather than archives with a digest.
         "RootFS": {"Type": "layers", "Layers": [f"sha256:{layer}" for layer in image.layers]},
         "Metadata": {"LastTagTime": rfc3339(None)},
-        "Machine": machine(image.config),
+        "Machine": {**machine(image.config), "SectorSize": sector_size},
         "Linked": list(linked),
     }
 

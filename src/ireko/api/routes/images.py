@@ -31,8 +31,13 @@ async def inspect(call: Call, name: str) -> web.StreamResponse:
     image = images.get(name)
     names = [str(reference) for reference in images.references(image.id)]
     driver = call.engine.system.abilities().disk_format
-    linked = [each.path for layer in image.layers for each in images.layer(layer).linked]
-    return json_answer(image_inspection(image, names, images.size(image), driver=driver, linked=linked))
+    layers = [images.layer(layer) for layer in image.layers]
+    linked = [each.path for layer in layers for each in layer.linked]
+    return json_answer(
+        image_inspection(
+            image, names, images.size(image), driver=driver, sector_size=layers[-1].sector_size, linked=linked
+        )
+    )
 
 
 async def history(call: Call, name: str) -> web.StreamResponse:

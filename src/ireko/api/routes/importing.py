@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from ireko.api.call import Call
-from ireko.api.progress import Latest, Line, image_lines, told
+from ireko.api.progress import Latest, Line, image_lines, told, told_machine
 from ireko.api.router import Route
 from ireko.api.routes.archives import loaded_lines
 from ireko.engine.archives.receiving import is_archive
@@ -19,7 +19,7 @@ from ireko.model.names import Reference
 
 
 class ImportBody(msgspec.Struct, rename="pascal"):
-    """`POST /ireko/images/import`. 0 and "" are what the disk suggests; `memory` is in bytes; `like` is an image."""
+    """`POST /ireko/images/import`. 0 and "" are what the disk suggests; memory and sectors are in bytes; `like` is an image."""
 
     path: str = ""
     name: str = ""
@@ -30,6 +30,7 @@ class ImportBody(msgspec.Struct, rename="pascal"):
     hardware: str = ""
     cpus: float = 0
     memory: int = 0
+    sector_size: int = 0
     like: str = ""
 
 
@@ -49,7 +50,9 @@ async def import_(call: Call) -> web.StreamResponse:
         raise InvalidInput("no disk file was named")
     source = Source(Path(body.path), body.format, tuple(map(Path, body.within)))
     like = call.engine.images.get(body.like) if body.like else None
-    settings = Settings(like, body.generation or None, _hardware(body.hardware), body.cpus, body.memory)
+    settings = Settings(
+        like, body.generation or None, _hardware(body.hardware), body.cpus, body.memory, body.sector_size
+    )
     reference = _reference(body.name)
     if not body.format and is_archive(source.path):
         return await _import_archive(call, body, reference)
@@ -117,7 +120,7 @@ async def rebase(call: Call, name: str) -> web.StreamResponse:
 
 
 def _made(made: Imported, done: str) -> list[Line]:
-    status, aux = image_lines(made.image, done, machine=True)
+    status, aux = image_lines(made.image, done, machine=told_machine(made.image.config, made.sector_size))
     return [status, {"aux": {**aux["aux"], "Warnings": list(made.warnings)}}]
 
 

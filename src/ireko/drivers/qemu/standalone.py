@@ -12,7 +12,8 @@ from pathlib import Path
 from ireko.drivers.base import StandaloneSpec, Stdio
 from ireko.drivers.qemu import domain, firmware, script, storage
 from ireko.drivers.qemu.firmware import Firmware
-from ireko.errors import AlreadyThere
+from ireko.errors import AlreadyThere, Unsupported
+from ireko.model.image import SECTOR
 
 START = "start.sh"
 README = "README.txt"
@@ -23,9 +24,10 @@ _LINE = 100  # characters
 def write(spec: StandaloneSpec, folder: Path, *, accelerator: str) -> tuple[Path, ...]:
     """Write what runs the disk of a folder; `accelerator` is the one that works on this host.
 
-    Raises Unsupported (no firmware), InvalidInput (a name that libvirt can't have), AlreadyThere, NoSpace, Denied; then
-    nothing was written.
+    Raises Unsupported (no firmware, a disk that QEMU can't open), InvalidInput (a name that libvirt can't have), AlreadyThere,
+    NoSpace, Denied; then nothing was written.
     """
+    _check_disk(spec)
     boots_by_uefi = not spec.kernel and spec.generation == 2
     found = firmware.needed(spec.name) if boots_by_uefi else None
     texts = {START: script.text(spec, found)}
@@ -41,6 +43,14 @@ def write(spec: StandaloneSpec, folder: Path, *, accelerator: str) -> tuple[Path
         for name, source in _firmware_files(found):
             _copy(source, folder / name, written)
     return tuple(written)
+
+
+def _check_disk(spec: StandaloneSpec) -> None:
+    if spec.format == "vhdx" and spec.sector_size != SECTOR:
+        raise Unsupported(
+            f'the disk of "{spec.name}" can\'t be a VHDX: QEMU opens none with sectors of {spec.sector_size} bytes',
+            hint="--format qcow2; ireko image export makes a VHDX for Hyper-V",
+        )
 
 
 def _firmware_files(found: Firmware | None) -> Iterator[tuple[str, Path]]:

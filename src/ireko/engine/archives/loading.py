@@ -19,7 +19,7 @@ from ireko.disk.base import Progress as Steps
 from ireko.disk.delta import diff_id, identity_of, read_delta, write_delta
 from ireko.disk.errors import DiskError
 from ireko.disk.files import DiskFile
-from ireko.disk.formats import open_layer
+from ireko.disk.formats import SECTORED, open_layer
 from ireko.engine import diskwork, layers, machines, storing
 from ireko.engine.archives.manifest import StoredImage, StoredLayer
 from ireko.engine.archives.receiving import Received, Receiver
@@ -95,8 +95,8 @@ class _Store:
         self._received = received
         self._folder = folder
         self._progress = progress
-        self._here: dict[str, Layer] = _known(context, received.manifest.layers)
-        """By chain id."""
+        self._here = _known(context, received.manifest.layers)
+        """By what they show."""
         self._layers: dict[str, Layer] = {}
         """By the id that the archive has for it: what is here now, or will be."""
         self._fresh: dict[str, Path] = {}
@@ -113,7 +113,7 @@ class _Store:
         """Check all layers, and write those that are not here."""
         stored = self._received.manifest.layers
         for number, each in enumerate(stored, start=1):
-            here = self._here.get(each.chain_id)
+            here = self._here.get(_shown(each))
             step = f"layer {number} of {len(stored)}"
             if here is not None:
                 await diskwork.do(f"checking {step}", partial(self._check, each), progress=self._progress)
@@ -179,6 +179,7 @@ class _Store:
                 self._new(stored, source, layer_id, parent),
                 lambda writer: _hold(stored, write_delta(read_delta(source, steps), writer)),
                 parent=parent.id if parent else None,
+                sector_size=stored.sector_size,
             )
         self._received.paths[stored.file.name].unlink()
         self._fresh[layer_id] = half
@@ -187,7 +188,8 @@ class _Store:
     def _new(self, stored: StoredLayer, source: OpenLayer, layer_id: str, parent: Layer | None) -> NewLayer:
         identity = identity_of(stored.chain_id)
         folder = self._fresh.get(parent.id, self._context.paths.layer(parent.id)) if parent else None
-        new = storing.child_of(self._context, layer_id, source.info.size, parent, folder)
+        size, sector_size = source.info.size, stored.sector_size
+        new = storing.new_layer(self._context, layer_id, size, sector_size=sector_size, parent=parent, folder=folder)
         return replace(new, content_id=identity, disk_id=new.disk_id if parent else identity)
 
     @contextlib.contextmanager
@@ -212,18 +214,23 @@ class _Store:
         return new_id() if wanted in taken or self._context.paths.layer(wanted).exists() else wanted
 
 
-def _known(context: Context, wanted: Sequence[StoredLayer]) -> dict[str, Layer]:
-    """The wanted layers that are here, by chain id: whole, and without files of somebody else's."""
-    by_chain = {each.chain_id: each for each in context.database.layers.values() if each.chain_id}
+def _shown(layer: Layer | StoredLayer) -> tuple[str, int]:
+    """What a guest is shown by a layer with all below it: content, and how large its sectors are."""
+    return layer.chain_id, layer.sector_size
+
+
+def _known(context: Context, wanted: Sequence[StoredLayer]) -> dict[tuple[str, int], Layer]:
+    """The wanted layers that are here, by what they show: whole, and without files of somebody else's."""
+    here = {_shown(each): each for each in context.database.layers.values() if each.chain_id}
     by_id = {each.id: each for each in wanted}
-    found: dict[str, Layer] = {}
+    found: dict[tuple[str, int], Layer] = {}
     for each in reversed(wanted):
-        layer = found.get(each.chain_id) or by_chain.get(each.chain_id)
+        layer = found.get(_shown(each)) or here.get(_shown(each))
         if layer is None or not _usable(context, layer):
             continue
-        found[each.chain_id] = layer
+        found[_shown(each)] = layer
         if each.parent and layer.parent:  # which need not have a chain id yet
-            found.setdefault(by_id[each.parent].chain_id, context.database.layers[layer.parent])
+            found.setdefault(_shown(by_id[each.parent]), context.database.layers[layer.parent])
     return found
 
 
@@ -265,6 +272,9 @@ def _check_shape(stored: StoredLayer, source: OpenLayer) -> None:
     name = stored.file.name
     if source.info.size != stored.capacity:
         raise Damaged(f'the archive\'s "{name}" is a disk of {source.info.size} bytes, it must have {stored.capacity}')
+    if source.info.format in SECTORED and source.info.sector_size != stored.sector_size:
+        size = source.info.sector_size
+        raise Damaged(f'the archive\'s "{name}" has sectors of {size} bytes, they must have {stored.sector_size}')
     if (source.info.parent is None) is not (stored.parent is None):
         found = "a parent" if source.info.parent else "no parent"
         raise Damaged(f'the archive\'s "{name}" is a disk with {found}, its manifest says otherwise')

@@ -14,7 +14,7 @@ import msgspec
 from ireko.disk.chain import LONGEST
 from ireko.disk.delta import chain_id
 from ireko.errors import Damaged, InvalidInput, Unsupported
-from ireko.model.image import Image
+from ireko.model.image import NATIVE_SECTOR, SECTOR, Image
 from ireko.model.names import Reference, short
 
 KIND, VERSION = "ireko-images", 1
@@ -51,7 +51,10 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """A layer. `parent` is the id of one that stands before it; the ids of its content are those of `ireko.disk.delta`."""
+    """A layer. `parent` is the id of one that stands before it; the ids of its content are those of `ireko.disk.delta`.
+
+    `sector_size` is what a guest sees, whatever the file says.
+    """
 
     id: str
     parent: str | None
@@ -61,6 +64,7 @@ class StoredLayer:
     diff_id: str
     chain_id: str
     created: datetime
+    sector_size: int = SECTOR
 
 
 @dataclass(frozen=True)
@@ -165,8 +169,12 @@ def _check_layer(number: int, layer: StoredLayer, before: dict[str, StoredLayer]
     _check_that(layer.format in FORMATS, f'{noun}\'s format "{layer.format}"')
     _check_that(layer.file.name == f"layers/{number}.{layer.format}", f'{noun}\'s file "{layer.file.name}"')
     _check_that(layer.capacity > 0, f"{noun}'s capacity {layer.capacity}")
+    _check_that(layer.sector_size in {SECTOR, NATIVE_SECTOR}, f"{noun}'s sector size {layer.sector_size}")
+    _check_that(layer.capacity % layer.sector_size == 0, f"{noun}'s last sector")
     _check_that(bool(_DIGEST.fullmatch(layer.diff_id)), f'{noun}\'s diff id "{layer.diff_id}"')
     _check_that(layer.parent is None or layer.parent in before, f'{noun}\'s parent "{layer.parent}"')
+    if layer.parent:
+        _check_that(before[layer.parent].sector_size == layer.sector_size, f"{noun}'s sector size {layer.sector_size}")
     below = before[layer.parent].chain_id if layer.parent else ""
     wanted = chain_id(below, layer.diff_id)
     _check_that(layer.chain_id == wanted, f'{noun}\'s chain id "{layer.chain_id}"')

@@ -151,16 +151,22 @@ class Writer:
 
     def _convert(self, layer: Layer, target: Path, steps: Steps) -> None:
         with open_source(self._context, layer) as source:
-            new = self._child(layer) if layer.parent else self._base(layer, source.info.size)
+            new = self._child(layer) if layer.parent else self._base(layer)
             with create_layer(target, new, format_name=self._format) as writer:
                 found = write_delta(read_delta(source, steps), writer)
                 if found != layer.diff_id:
                     raise Damaged(f'the layer "{short(layer.id)}" adds {found}, it was known for {layer.diff_id}')
                 writer.finish()
 
-    def _base(self, layer: Layer, size: int) -> NewLayer:
+    def _base(self, layer: Layer) -> NewLayer:
         identity = identity_of(layer.chain_id)
-        return NewLayer(size, block_size=self._block_size, content_id=identity, disk_id=identity)
+        return NewLayer(
+            layer.capacity,
+            sector_size=layer.sector_size,
+            block_size=self._block_size,
+            content_id=identity,
+            disk_id=identity,
+        )
 
     def _child(self, layer: Layer) -> NewLayer:
         assert layer.parent is not None
@@ -202,6 +208,7 @@ class Writer:
             diff_id=layer.diff_id,
             chain_id=layer.chain_id,
             created=layer.created,
+            sector_size=layer.sector_size,
         )
 
 
