@@ -21,12 +21,12 @@ def write_merged(top: View, below: View, writer: LayerWriter, progress: Progress
     mover = Mover(top, writer, progress)
     for extent in top.extents():
         if extent.layer == NOBODY and writer.new.parent and extent.end > reach:
-            _hide(below, max(extent.offset, reach), extent.end, writer)
+            hide(below, max(extent.offset, reach), extent.end, writer)
         mover.move(extent)
 
 
-def _hide(below: View, start: int, end: int, writer: LayerWriter) -> None:
-    """Have zeros where a layer among the merged ones had its end, before that of those below it."""
+def hide(below: View, start: int, end: int, writer: LayerWriter) -> None:
+    """Have zeros in a new layer where what is below has data between two offsets: a layer had its end before it."""
     for extent in below.extents(start, max(start, min(end, below.size))):
         if extent.kind is ExtentKind.DATA:
             writer.write_zero(extent.offset, extent.length)

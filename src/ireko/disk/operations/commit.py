@@ -18,6 +18,7 @@ from ireko.disk.links import ChainBroken, Folders, candidates
 from ireko.disk.operations.rewriting import (
     allowed_folders,
     refuse_children,
+    refuse_smaller,
     refuse_snapshots,
     remove_seal,
     rewrite,
@@ -32,9 +33,9 @@ def commit(path: Path, *, within: Sequence[Path] = (), progress: Progress | None
     """Merge a disk into its parent, and delete it; the parent's path.
 
     Raises Conflict when it has no parent, when a machine writes to it or it holds snapshots, or when other disks in the
-    folders `within` stand on either: they would break. The parent gets a new identity, so that such disks elsewhere are
-    refused instead of misread. When it was interrupted between its two steps, the parent's change and the disk's end, doing it
-    again completes it.
+    folders `within` stand on either: they would break; InvalidInput when the parent would become too small for its own. The
+    parent gets a new identity, so that such disks elsewhere are refused instead of misread. When it was interrupted between its
+    two steps, the parent's change and the disk's end, doing it again completes it.
     """
     folders = allowed_folders(path, within)
     try:
@@ -68,6 +69,8 @@ def _merge(chain: Chain, progress: Progress) -> None:
             f'"{child.info.path}" has sectors of {child.info.sector_size} bytes, '
             f'"{parent.info.path}" of {parent.info.sector_size}: they can\'t be merged'
         )
+    if len(chain.layers) > 2:  # the parent becomes as large as the child
+        refuse_smaller(parent.info.path, child.info.size, parent.info.format, chain.layers[2].info)
     top, below = View((child, parent)), View(chain.layers[2:], child.info.size)
     same = same_as(parent.info, any_sector=True)
     new = replace(same, size=child.info.size, content_id=_identity(child, parent))

@@ -8,9 +8,9 @@ from pathlib import Path
 from ireko.disk.base import Allocation, Layer, NewLayer, Progress
 from ireko.disk.chain import Chain, chain_ids, follow_chain, open_chain
 from ireko.disk.delta import chain_id, identity_of, read_delta, write_delta
-from ireko.disk.formats import create_layer, open_layer
+from ireko.disk.formats import create_layer, format_for, open_layer
 from ireko.disk.operations.compare import first_difference
-from ireko.disk.operations.rewriting import refuse_overwriting
+from ireko.disk.operations.rewriting import refuse_overwriting, refuse_smaller
 from ireko.disk.reference import reference_to
 from ireko.disk.seals import Seal, intact_seal
 from ireko.disk.view import View
@@ -34,15 +34,16 @@ def convert_layer(
     `parent` is the counterpart of the source's parent: it shows the same, in the target's format. None for a base. When the
     layers are sealed that is proven; the new layer's identity then follows from its chain id. `compared` tells that it was
     proven by comparing, as by `prove_counterpart`: a disk of other layers can show the same. Raises Conflict when it is shown to
-    be another, InvalidInput when there must be a parent or none, what reading and writing raise, and for a target that exists
-    what `flatten` raises.
+    be another, InvalidInput when there must be a parent or none, or one that is not larger, what reading and writing raise, and
+    for a target that exists what `flatten` raises.
     """
     with open_layer(source, format_name=source_format) as layer:
         if (parent is None) is not (layer.info.parent is None):
             state = "has a parent, whose counterpart must be named" if layer.info.parent else "is a base"
             raise InvalidInput(f'the disk "{source}" {state}')
         refuse_overwriting(target, [layer])
-        new = _child(layer, target, parent, within, compared=compared) if parent else _base(layer)
+        name = target_format or format_for(target).name
+        new = _child(layer, target, name, parent, within, compared=compared) if parent else _base(layer)
         with create_layer(target, new, format_name=target_format, replace=replace) as writer:
             found = write_delta(read_delta(layer, progress or Progress()), writer)
             _check(layer, found)
@@ -56,11 +57,14 @@ def _base(layer: Layer) -> NewLayer:
     return NewLayer(layer.info.size, sector_size=layer.info.sector_size, content_id=identity, disk_id=identity)
 
 
-def _child(layer: Layer, target: Path, parent: Path, within: Sequence[Path], *, compared: bool) -> NewLayer:
+def _child(
+    layer: Layer, target: Path, format_name: str, parent: Path, within: Sequence[Path], *, compared: bool
+) -> NewLayer:
     seal = intact_seal(layer.info.path, layer.file)
     with open_chain(parent, within=within) as chain:
         refuse_overwriting(target, chain.layers)
         below = chain.leaf
+        refuse_smaller(target, layer.info.size, format_name, below.info)
         parent_seal = intact_seal(parent, below.file)
         if seal and parent_seal and not compared and seal.parent_chain_id != parent_seal.chain_id:
             raise _no_counterpart(parent, parent_seal.chain_id, layer.info.path, seal.parent_chain_id)

@@ -8,13 +8,11 @@ from pathlib import Path
 from ireko.disk.base import Allocation, LayerWriter, NewLayer, Progress
 from ireko.disk.chain import Chain, open_chain
 from ireko.disk.differences import write_difference, write_merged
-from ireko.disk.formats import create_layer, format_for
+from ireko.disk.formats import SECTORED, create_layer, format_for
 from ireko.disk.operations.rewriting import refuse_overwriting, same_file
 from ireko.disk.reference import reference_to
 from ireko.disk.view import View
 from ireko.errors import Conflict, InvalidInput
-
-_IDENTIFYING = {"vhdx", "vhd"}
 
 
 def merge(
@@ -83,7 +81,7 @@ def _number_of(parent: Path, chain: Chain) -> int:
 
 
 def _new_layer(shown: View, onto: Chain, place: Path, format_name: str) -> NewLayer:
-    below, identifying = onto.leaf.info, format_name in _IDENTIFYING
+    below, identifying = onto.leaf.info, format_name in SECTORED
     smallest = min(layer.info.sector_size for layer in (*shown.layers, *onto.layers))
     if identifying and (smallest < below.sector_size or shown.size < below.size):
         raise InvalidInput(

@@ -9,13 +9,12 @@ from pathlib import Path
 from ireko.disk.base import LayerWriter, Progress
 from ireko.disk.chain import Chain, open_chain
 from ireko.disk.differences import Differences
+from ireko.disk.formats import SECTORED
 from ireko.disk.operations.rewriting import allowed_folders, rewrite, same_as, same_file
 from ireko.disk.reference import reference_to
 from ireko.disk.transfer import Mover
 from ireko.disk.view import NOBODY, View
 from ireko.errors import Conflict, InvalidInput
-
-_IDENTIFYING = {"vhdx", "vhd"}
 
 
 def rebase(path: Path, parent: Path, *, within: Sequence[Path] = (), progress: Progress | None = None) -> None:
@@ -43,7 +42,7 @@ def _check(chain: Chain, onto: Chain) -> None:
         raise Conflict(f'the disk "{info.path}" has no parent that another could replace')
     if any(same_file(each.info.path, info.path) for each in onto.layers):
         raise Conflict(f'the disk "{found.path}" stands on "{info.path}", so it can\'t become its parent')
-    if info.format in _IDENTIFYING and (found.sector_size != info.sector_size or found.size > info.size):
+    if info.format in SECTORED and (found.sector_size != info.sector_size or found.size > info.size):
         raise InvalidInput(
             f'the disk "{found.path}" has {found.size} bytes in sectors of {found.sector_size}, '
             f'"{info.path}" {info.size} in sectors of {info.sector_size}'

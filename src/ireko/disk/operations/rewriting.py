@@ -14,11 +14,11 @@ from ireko.disk.base import Allocation, Layer, LayerInfo, LayerWriter, NewLayer
 from ireko.disk.chain import Chain
 from ireko.disk.errors import DiskError, told
 from ireko.disk.files import DiskFile, real_path
-from ireko.disk.formats import create_layer, open_layer
+from ireko.disk.formats import SECTORED, create_layer, open_layer
 from ireko.disk.links import Folders, candidates
 from ireko.disk.seals import Seal, read_seal, seal_path, state_of, write_seal
 from ireko.disk.use import refuse_use
-from ireko.errors import Conflict, NotFound
+from ireko.errors import Conflict, InvalidInput, NotFound
 
 _SUFFIXES = {".vhdx", ".avhdx", ".vhd", ".avhd", ".qcow2"}
 
@@ -127,6 +127,15 @@ def refuse_children(path: Path, folders: Sequence[Path], *, but: Path | None = N
     if found:
         names = ", ".join(f'"{each}"' for each in found)
         raise Conflict(f'other disks stand on "{path}" and would break: {names}')
+
+
+def refuse_smaller(path: Path, size: int, format_name: str, parent: LayerInfo) -> None:
+    """Raises InvalidInput for a disk that would be smaller than its parent, where its format has no such disks."""
+    if format_name in SECTORED and size < parent.size:
+        raise InvalidInput(
+            f'the disk "{path}" would have {size} bytes, its parent "{parent.path}" has {parent.size}: '
+            f"{format_name} has no disks that are smaller than their parents"
+        )
 
 
 def refuse_overwriting(target: Path, layers: Sequence[Layer]) -> None:
