@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 
 from ireko.disk.base import Layer, LayerInfo, ParentReference, PathKind, RecordedPath
@@ -61,7 +61,10 @@ def _inside(path: str, folder: str) -> bool:
 
 
 def candidates(child: Path, reference: ParentReference, folders: Folders) -> Iterator[Path]:
-    """Where a parent may be: where the child says, then, when its identity can prove it, under its name in a folder of ours."""
+    """Where a parent may be: where the child says, then, when its identity can prove it, under its name in a folder of ours.
+
+    There a name that was recorded on Windows fits in upper and lower case, as it does on Windows itself.
+    """
     names: dict[str, None] = {}
     for recorded in reference.paths:
         pure = recorded.pure()
@@ -73,6 +76,23 @@ def candidates(child: Path, reference: ParentReference, folders: Folders) -> Ite
     if reference.identities:
         for name in names:
             yield from (folder / name for folder in (child.parent, *folders.paths))
+        if not _WINDOWS and names and any(each.windows for each in reference.paths):
+            yield from _in_any_case(tuple(names), (child.parent, *folders.paths), folders)
+
+
+def _in_any_case(names: Sequence[str], places: Iterable[Path], folders: Folders) -> Iterator[Path]:
+    """The files in some folders, as far as those are allowed, whose names differ from others at most in their case."""
+    wanted = {name.casefold() for name in names}
+    for folder in dict.fromkeys(places):
+        if folders.allow(folder / names[0]):
+            yield from (path for path in _files_of(folder) if path.name.casefold() in wanted)
+
+
+def _files_of(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _native(child: Path, recorded: RecordedPath, pure: PurePath) -> Path | None:

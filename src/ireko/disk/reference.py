@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -19,20 +20,32 @@ def reference_to(parent: LayerInfo, child: Path, *, parent_path: Path | None = N
     """
     target = (parent_path or parent.path).absolute()
     paths = [RecordedPath(PathKind.ABSOLUTE, str(target), windows=_WINDOWS)]
-    try:
-        relative = os.path.relpath(target, child.absolute().parent)
+    with contextlib.suppress(ValueError):  # on another drive
+        relative = _relative(target, child.absolute().parent)
         paths.insert(0, RecordedPath(PathKind.RELATIVE, relative, windows=_WINDOWS))
-    except ValueError:  # on another drive
-        pass
     identities = (parent.identity.content,) if parent.identity.content else ()
     return ParentReference(tuple(paths), identities, parent.format)
 
 
+def _relative(target: Path, folder: Path) -> str:
+    """The way from a folder to a file. One that goes up leads elsewhere where the folder was reached by a link."""
+    relative = os.path.relpath(target, folder)
+    real, there = Path(os.path.realpath(folder)), Path(os.path.realpath(target.parent))
+    if Path(os.path.realpath((folder / relative).parent)) == there:
+        return relative
+    return os.path.relpath(there / target.name, real)
+
+
 def windows_text(path: RecordedPath) -> str:
-    r"""The path as Windows writes it, ".\name" for a neighbour; "" for one that means nothing there."""
-    if path.windows and path.kind is not PathKind.RELATIVE:
-        return path.text
-    if path.kind is not PathKind.RELATIVE:
+    r"""The path as Windows writes it, ".\name" for a neighbour; "" for one that means nothing there, or something else."""
+    if not _is_readable(path):
         return ""
+    if path.kind is not PathKind.RELATIVE:
+        return path.text if path.windows else ""
     text = path.text if path.windows else path.text.replace("/", "\\")
     return text if text.startswith(".") and "\\" in text.lstrip(".")[:1] else f".\\{text}"
+
+
+def _is_readable(path: RecordedPath) -> bool:
+    """Whether a path is the same to Windows: it is Unicode, and a backslash in it parts names."""
+    return (path.windows or "\\" not in path.text) and not any("\ud800" <= each <= "\udfff" for each in path.text)

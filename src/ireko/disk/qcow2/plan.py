@@ -76,6 +76,11 @@ class Plan:
         size = self.cluster_size
         return self.l1_offset + -(-self.l1_size * ENTRY_SIZE // size) * size
 
+    @property
+    def header_length(self) -> int:
+        """The bytes of the header, with the parent's name."""
+        return len(self.header(Refcounts(0, self.cluster_size)))
+
     def header(self, refcounts: Refcounts) -> bytes:
         """What the file begins with."""
         name, recorded = _backing(self.new.parent)
@@ -134,8 +139,11 @@ def plan(new: NewLayer) -> Plan:
     size = new.block_size or 1 << default
     if size & (size - 1) or not 1 << CLUSTER_BITS_MINIMUM <= size <= 1 << CLUSTER_BITS_MAXIMUM:
         raise InvalidInput(f"the cluster size is {size}, qcow2 has powers of two from 512 bytes to 2 MiB")
-    _backing(new.parent)
     planned = Plan(new, size.bit_length() - 1, extended)
+    if (length := planned.header_length) > size:
+        raise InvalidInput(
+            f"the header has {length} bytes with the parent's name, it must fit into a cluster of {size}"
+        )
     if planned.l1_size * ENTRY_SIZE > L1_MAXIMUM:
         largest = L1_MAXIMUM // ENTRY_SIZE * planned.cluster_size * planned.l2_entries
         raise InvalidInput(f"the size is {new.size}, with clusters of {size} bytes qcow2 has up to {largest}")
