@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ireko.cli.terminal import is_terminal, size
-from ireko.cli.text import ellipsis
+from ireko.cli.text import display_width, ellipsis
 from ireko.cli.units import human_size
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ _FEW = 6  # steps that each get a line of their own
 _BRIEF = 1.0  # seconds below which a step is none of those that come after these
 _WIDTH = 80
 _BAR = 24
+_LEAST_STEP = 12  # columns of a step's name that are worth more than a long account of how far it is
 
 
 class Progress:
@@ -54,23 +55,24 @@ class Progress:
         if not status:
             return
         step = f"{line['id']}: {status}" if line.get("id") else status
-        detail = _detail(line.get("progressDetail") or {})
+        details = _details(line.get("progressDetail") or {})
         brief = bool(line.get("id")) and self._steps >= _FEW and self._clock() - self._last < _BRIEF
         if self._live:
-            self._replace(step, detail, brief=brief)
+            self._replace(step, details, brief=brief)
         else:
-            self._append(step, detail, brief=brief)
+            self._append(step, details[0], brief=brief)
 
-    def _replace(self, step: str, detail: str, *, brief: bool) -> None:
+    def _replace(self, step: str, details: Sequence[str], *, brief: bool) -> None:
         if step != self._step:
             if not brief:
                 self._end_line()
             self._begin(step)
         columns = (size(self._out) or (0, _WIDTH))[1]
-        text = ellipsis(f"{step} {detail}".rstrip(), columns - 1)
-        self._out.write(f"\r{text}{' ' * (self._shown - len(text))}")
+        text = fitted(step, details, columns - 1)
+        width = display_width(text)
+        self._out.write(f"\r{text}{' ' * (self._shown - width)}")
         self._out.flush()
-        self._shown = len(text)
+        self._shown = width
 
     def _append(self, step: str, detail: str, *, brief: bool) -> None:
         if brief or (step == self._step and self._clock() - self._last < _EVERY):
@@ -89,23 +91,38 @@ class Progress:
         self._step, self._shown = "", 0
 
 
-def _detail(detail: dict[str, Any]) -> str:
+def fitted(step: str, details: Sequence[str], columns: int) -> str:
+    """What is done, and how far it is, in one line: the first of `details` that leaves room for the beginning of the step."""
+    for detail in details:
+        room = columns - display_width(detail) - 1
+        if room >= min(display_width(step), _LEAST_STEP):
+            return f"{ellipsis(step, room)} {detail}".rstrip()
+    return ellipsis(step, columns)
+
+
+def _details(detail: dict[str, Any]) -> tuple[str, ...]:
+    """How far a step is, at length and briefly."""
     current, total = detail.get("current"), detail.get("total")
     if not current:
-        return ""
+        return ("",)
 
     def written(count: int) -> str:
         return str(count) if detail.get("units") else human_size(count, digits=3)
 
     if not total:
-        return written(current)
-    return f"{bar(current, total)}  {written(current)}/{written(total)}"
+        return (written(current),)
+    return f"{bar(current, total)}  {written(current)}/{written(total)}", percent(current, total)
 
 
 def bar(current: float, total: float) -> str:
     """How much is done: `[======      ]  50%`."""
     done = min(1.0, current / total)
-    return f"[{'=' * int(done * _BAR):<{_BAR}}] {done:4.0%}"
+    return f"[{'=' * int(done * _BAR):<{_BAR}}] {percent(current, total)}"
+
+
+def percent(current: float, total: float) -> str:
+    """How much is done, in four letters."""
+    return f"{min(1.0, current / total):4.0%}"
 
 
 def _refused(line: dict[str, Any]) -> Refused:

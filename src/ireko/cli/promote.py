@@ -28,7 +28,7 @@ _STARTS = ".sh"
 @click.option("--move", is_flag=True, help="Remove the container when all is done.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the folder alone, and warnings.")
 @click.argument("container", shell_complete=complete.containers)
-@click.argument("place", required=False, metavar="[DEST]", type=click.Path())
+@click.argument("place", required=False, metavar="[DEST]", type=click.Path(readable=False))
 @pass_session
 def promote(
     session: Session, *, wanted: str | None, register: str, move: bool, quiet: bool, container: str, place: str | None

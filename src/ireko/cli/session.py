@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO
 
 import click
 
@@ -40,10 +42,11 @@ class Session:
     @classmethod
     def of_process(cls) -> Session:
         """The process's own streams, made fit for any text, and the daemon that its environment names."""
-        for stream in (sys.stdout, sys.stderr):
+        stdin, out, err = _opened(sys.stdin, "r"), _opened(sys.stdout, "w"), _opened(sys.stderr, "w")
+        for stream in (out, err):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-        return cls(out=sys.stdout, err=sys.stderr, stdin=sys.stdin, connect=connect)
+        return cls(out=out, err=err, stdin=stdin, connect=connect)
 
     @cached_property
     def client(self) -> Client:
@@ -94,6 +97,14 @@ class Session:
             elif show:
                 self.line(ref)
         return code
+
+
+def _opened(stream: TextIO | None, mode: Literal["r", "w"]) -> TextIO:
+    """A standard stream. In place of one that is closed, another that takes everything and has nothing.
+
+    That it gets the number of the closed one is as well: no disk is opened under it.
+    """
+    return stream if stream is not None else Path(os.devnull).open(mode, encoding="utf-8")
 
 
 pass_session = click.make_pass_decorator(Session)

@@ -69,7 +69,7 @@ def parse_size(text: str) -> int:
     """Bytes of `512m`, `1.5g`, `64MB`, `100`. Raises InvalidInput."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise InvalidInput(f'invalid size: "{text}"', hint="write a number with b, k, m or g, like 512m")
+        raise InvalidInput(f'invalid size: "{text}"', hint="write a number with b, k, m, g or t, like 512m")
     power = " kmgtp".index((match[2] or " ").lower())
     return int(float(match[1]) * 1024**power)
 

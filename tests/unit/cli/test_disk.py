@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import shutil
 import stat
@@ -592,3 +593,20 @@ def test_compacting_makes_no_compressed_disk_larger(cli, tmp_path: Path) -> None
     before = files_of(tmp_path)
     assert cli("disk", "compact", str(disk)).code == 0
     assert files_of(tmp_path) == before
+
+
+def test_a_folder_is_no_new_disk(cli, tmp_path: Path) -> None:
+    disk = write_disk(tmp_path / "a.qcow2")
+    for verb, more in (("convert", ()), ("convert", ("--format", "raw", "--force")), ("flatten", ())):
+        ran = cli("disk", verb, *more, str(disk), str(tmp_path))
+        assert ran.code == 1
+        assert ran.err == f'ireko: "{tmp_path}" is a folder\nhint: name a file in it: {tmp_path / "disk"}.vhdx\n'
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_a_disk_that_may_not_be_read_is_no_wrong_option(cli, tmp_path: Path) -> None:
+    closed, disk = write_disk(tmp_path / "a.qcow2"), write_disk(tmp_path / "b.qcow2")
+    closed.chmod(0)
+    ran = cli("disk", "info", "--format", "{{.File}}", str(closed), str(disk))
+    assert (ran.code, ran.out) == (1, f"{disk}\n")
+    assert ran.err == f'ireko: the system does not let us use "{closed}"\n'

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from ireko.cli.main import main
+from ireko.cli.progress import fitted
 from ireko.cli.session import Session
+from ireko.cli.text import display_width
 from ireko.client import Client
 from ireko.disk.base import NewLayer
 from ireko.disk.formats import create_layer
@@ -106,7 +108,8 @@ def test_a_terminal_shows_how_far_it_is_and_is_left_clean(disk: Path) -> None:
     err = Screen()
     assert run(*words(["convert", "DISK", "NEW"], disk), err=err)[0] == 0
     first, *_, last = err.getvalue().split("\r")[1:]
-    assert first.startswith(f"writing {disk.parent}"[:70])
+    assert first.startswith(f"writing {disk.parent}"[:30])
+    assert first.rstrip().endswith("% of 8MiB")
     assert last == ""
     assert err.getvalue().split("\r")[-2].strip() == ""
 
@@ -127,3 +130,25 @@ def test_no_daemon_and_no_client_is_needed(disk: Path) -> None:
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "ireko.cli.disk.info" in loaded
     assert loaded & NOT_NEEDED == set()
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+def test_however_long_the_name_one_sees_how_far_it_is(columns: int) -> None:
+    details = "[====    ]  50% of 400MiB", " 50%"
+    for name in ("writing a.raw", "writing /srv/" + "disks/" * 30, "writing " + "\u30b4" * 60):
+        text = fitted(name, details, columns)
+        assert " 50%" in text
+        assert text.startswith("writing")
+        assert display_width(text) <= columns
+    assert fitted("writing a.raw", details, 80) == f"writing a.raw {details[0]}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no shell to close a stream with")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_makes_no_difference(disk: Path, closed: str) -> None:
+    command = f'"$0" -m ireko disk check "$1" {closed} && "$0" -m ireko disk convert -q "$1" "$1.raw" {closed}'
+    ran = subprocess.run(
+        ["sh", "-c", command, sys.executable, disk], check=False, capture_output=True, text=True, timeout=50
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert disk.with_name(f"{disk.name}.raw").stat().st_size == 8 * MIB

@@ -14,7 +14,7 @@ from ireko.errors import Conflict, IrekoError
 
 FORMATS = ("vhdx", "qcow2", "raw", "vhd")
 
-_PATH = click.Path(path_type=Path)
+_PATH = click.Path(path_type=Path, readable=False)  # whether it may be read is seen, and said, when it is
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 a_file = click.argument("file", type=_PATH, metavar="FILE")

@@ -24,7 +24,7 @@ from ireko.disk.operations import flatten as write_flat
 from ireko.disk.use import written_to
 from ireko.errors import AlreadyThere, InvalidInput, NotFound
 
-_PATH = click.Path(path_type=Path)
+_PATH = click.Path(path_type=Path, readable=False)
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,15 @@ class _Target:
     block_size: int = 0
 
 
+def _no_folder(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
+    if path.is_dir():
+        raise InvalidInput(f'"{path}" is a folder', hint=f"name a file in it: {path / 'disk'}.{FORMATS[0]}")
+    return path
+
+
 def _target_options(function: Callback) -> Callback:
     for option in (
-        click.argument("path", type=_PATH, metavar="DEST"),
+        click.argument("path", type=_PATH, metavar="DEST", callback=_no_folder),
         quiet_flag,
         parent_folders,
         source_format,

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TextIO
 
-from ireko.cli.progress import bar
+from ireko.cli.progress import bar, fitted, percent
 from ireko.cli.session import Session
 from ireko.cli.terminal import is_terminal, size
-from ireko.cli.text import display_width, ellipsis, printable
+from ireko.cli.text import display_width, printable
 from ireko.cli.units import binary_size
 from ireko.disk.base import Progress
 from ireko.disk.errors import Cancelled
@@ -57,8 +57,8 @@ class _Line:
         now = self._clock()
         if not total or now - self._last < _EVERY:
             return
-        text = f"{self._what} {bar(done, total)} of {binary_size(total)}"
-        text = ellipsis(text, (size(self._out) or (0, _WIDTH))[1] - 1)
+        details = f"{bar(done, total)} of {binary_size(total)}", percent(done, total)
+        text = fitted(self._what, details, (size(self._out) or (0, _WIDTH))[1] - 1)
         width = display_width(text)
         self._out.write(f"\r{text}{' ' * (self._shown - width)}")
         self._out.flush()
