@@ -121,9 +121,9 @@ async def test_what_can_not_be_read_is_never_thrown_away(world: World) -> None:
     before = set(world.root.rglob("disk.*"))
     assert await world.open()
     engine = world.engine
-    assert [finding.name for finding in (await engine.system.report(layers=True)).findings if broken in finding.found] == [
-        "database"
-    ]
+    assert [
+        finding.name for finding in (await engine.system.report(layers=True)).findings if broken in finding.found
+    ] == ["database"]
     with pytest.raises(AlreadyThere):
         await engine.containers.create(ContainerSpec(image="nano"), name="box")
     await world.make("other", start=False)

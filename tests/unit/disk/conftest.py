@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import os
 import shutil
 from collections.abc import Callable
@@ -11,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-_UNPACK = {".xz": lzma.open, ".bz2": bz2.open}
+from .corpus import unpack
 
 
 @pytest.fixture(scope="session")
@@ -21,10 +19,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not packed or not Path(packed).is_dir():
         pytest.skip("IREKO_CORPUS names no folder with disks that Windows made")
     folder = tmp_path_factory.mktemp("corpus")
-    for path in Path(packed).rglob("*.*"):
-        if unpack := _UNPACK.get(path.suffix):
-            with unpack(path, "rb") as source, (folder / path.stem).open("wb") as target:
-                shutil.copyfileobj(source, target)
+    unpack(Path(packed), folder)
     return folder
 
 

@@ -13,6 +13,7 @@ from ireko.disk.base import Allocation, NewLayer
 from ireko.disk.formats import create_layer
 from ireko.disk.operations import seal
 
+from .corpus import unpack
 from .model import ABSENT, DATA, MIB, ZERO, Content
 from .stacks import Stack
 from .test_damaged import dirty
@@ -57,7 +58,7 @@ class Specimen:
 
 
 def specimens(folder: Path, *, corpus: Path | None = None) -> list[Specimen]:
-    """Make all of them; those that QEMU makes too where it is installed, and what others made where there is a folder of it."""
+    """Make all of them; those that QEMU makes too where it is installed, and what others made where a folder has it, packed."""
     makers = [*_singles(folder), *_chains(folder), *_by_qemu(folder)]
     return [*makers, *(_foreign(folder, corpus) if corpus else ())]
 
@@ -96,7 +97,10 @@ def _by_qemu(folder: Path) -> Iterator[Specimen]:
         yield Specimen(path.parent, path, (path,))
 
 
-def _foreign(folder: Path, corpus: Path) -> Iterator[Specimen]:
+def _foreign(folder: Path, packed: Path) -> Iterator[Specimen]:
+    corpus = folder / "corpus"
+    corpus.mkdir()
+    unpack(packed, corpus)
     for path in sorted(corpus.iterdir()):
         if path.stat().st_size <= _LARGEST and "parent" not in path.stem:
             own = _in_own(folder, f"foreign-{path.name}").parent
