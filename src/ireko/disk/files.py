@@ -163,6 +163,8 @@ class DiskFile(Closing):
 
     def next_data(self, start: int, end: int) -> tuple[int, int]:
         """The first of the `data_ranges`; `end` twice when there is none."""
+        if start >= _NOWHERE:
+            return end, end
         data, hole = self._map.lookup(self._descriptor, start)
         if hole == _NOWHERE:
             hole = self.length()
@@ -175,6 +177,7 @@ class DiskFile(Closing):
         for copies in tuple(self.copies):
             copies.leave(self)
         self._raw.close()
+        self._descriptor = -1  # the number may be another file's by now
 
     if sys.platform != "win32":
 

@@ -26,7 +26,7 @@ from ireko.disk.errors import Cancelled, DiskDamaged
 from ireko.disk.files import DiskFile
 from ireko.disk.formats import format_for, format_named
 from ireko.disk.reference import reference_to, windows_text
-from ireko.errors import Denied, InvalidInput, NotFound
+from ireko.errors import Denied, InvalidInput, IrekoError, NotFound
 
 MIB = 1 << 20
 DATA, ZERO, ABSENT = ExtentKind.DATA, ExtentKind.ZERO, ExtentKind.ABSENT
@@ -48,6 +48,18 @@ def test_reading_and_writing_by_offset(tmp_path: Path) -> None:
             DiskDamaged, match="the table at offset 8 is cut off after 2 bytes, it must be 4 bytes long"
         ):
             file.read_exactly(8, 4, "the table")
+
+
+def test_a_file_that_is_closed_is_never_taken_for_another(tmp_path: Path) -> None:
+    with DiskFile(tmp_path / "one", os.O_RDWR | os.O_CREAT) as closed:
+        number = closed.descriptor
+    with DiskFile(tmp_path / "two", os.O_RDWR | os.O_CREAT) as other:
+        assert other.descriptor == number
+        other.write(0, b"theirs")
+        for use in (lambda: closed.write(0, b"ours"), lambda: closed.read(0, 4), closed.length, closed.sync):
+            with pytest.raises((IrekoError, ValueError)):
+                use()
+        assert other.read(0, 6) == b"theirs"
 
 
 def test_errors_of_the_system_become_ours(tmp_path: Path) -> None:
