@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import docker
+from tests.conftest import DEADLINE
 
 from .conftest import Daemon
 
@@ -23,7 +24,7 @@ async def client(daemon: Daemon) -> AsyncIterator[Callable[[Work], Any]]:
     """Runs blocking work with a client, in a thread."""
 
     def work_with(work: Work) -> Any:
-        made = docker.DockerClient(base_url=daemon.address, version="auto", timeout=20)
+        made = docker.DockerClient(base_url=daemon.address, version="auto", timeout=DEADLINE)
         try:
             return work(made)
         finally:
