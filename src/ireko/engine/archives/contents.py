@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from ireko.disk.base import Extent, ExtentKind, Problem
-from ireko.disk.base import Layer as OpenLayer
 from ireko.disk.base import Progress as Steps
 from ireko.disk.delta import chain_id, diff_id
-from ireko.disk.files import WritableBuffer
-from ireko.disk.formats import open_layer
-from ireko.disk.view import NOBODY, View
-from ireko.engine import diskwork, lookup, machines
+from ireko.engine import chains, diskwork, lookup, machines
 from ireko.engine.context import Context
 from ireko.errors import InvalidInput
 from ireko.model.image import Boot, Image, Layer
@@ -74,7 +68,7 @@ async def identified(context: Context, layers: Iterable[Layer], progress: Progre
 
 async def _identify(context: Context, layer: Layer, below: str, progress: Progress) -> Layer:
     def read(steps: Steps) -> str:
-        with open_source(context, layer) as source:
+        with chains.source_of(context, layer) as source:
             return diff_id(source, steps)
 
     own = await diskwork.do(f"reading layer {short(layer.id)}", read, progress=progress)
@@ -83,45 +77,3 @@ async def _identify(context: Context, layer: Layer, below: str, progress: Progre
         noted = replace(context.database.layers[layer.id], diff_id=own, chain_id=chain_id(below, own))
         change.put_layer(noted)
     return noted
-
-
-def open_source(context: Context, layer: Layer) -> OpenLayer:
-    """A layer, open to be read; one that is linked has what the files hold that it stands on."""
-    own = open_layer(context.paths.layer_disk(layer.id), format_name=layer.format)
-    opened = [own]
-    try:
-        opened += (open_layer(Path(each.path), format_name=each.format) for each in layer.linked)
-    except BaseException:
-        for each in opened:
-            each.close()
-        raise
-    return Stack(opened) if layer.linked else own
-
-
-class Stack(OpenLayer):
-    """Several layers, newest first, as if they were one that has no parent."""
-
-    def __init__(self, layers: Sequence[OpenLayer]) -> None:
-        own = layers[0]
-        super().__init__(own.file, replace(own.info, parent=None))
-        self._layers = tuple(layers)
-        self._view = View(self._layers)
-
-    def check(self, progress: Steps) -> Iterator[Problem]:
-        """That of each layer."""
-        for each in self._layers:
-            yield from each.check(progress)
-
-    def close(self) -> None:
-        """May be repeated."""
-        for each in self._layers:
-            each.close()
-
-    def _extents(self, start: int, end: int) -> Iterator[Extent]:
-        for extent in self._view.extents(start, end):
-            kind = ExtentKind.ABSENT if extent.layer == NOBODY else extent.kind
-            yield Extent(extent.offset, extent.length, kind)
-
-    def _read_encoded(self, offset: int, view: memoryview) -> None:
-        buffer: WritableBuffer = view
-        self._view.read_into(offset, buffer)

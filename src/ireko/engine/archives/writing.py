@@ -19,8 +19,9 @@ from ireko.disk.delta import identity_of, read_delta, write_delta
 from ireko.disk.files import DiskFile
 from ireko.disk.formats import create_layer, described
 from ireko.disk.qcow2.renamed import renamed_head
+from ireko.engine import chains
 from ireko.engine.archives import manifest, tarring
-from ireko.engine.archives.contents import Contents, open_source
+from ireko.engine.archives.contents import Contents
 from ireko.engine.archives.manifest import Manifest, StoredBoot, StoredFile, StoredImage, StoredLayer
 from ireko.engine.context import Context
 from ireko.errors import Damaged, InvalidInput
@@ -150,7 +151,7 @@ class Writer:
         self._written[layer.id] = described(path, self._format)
 
     def _convert(self, layer: Layer, target: Path, steps: Steps) -> None:
-        with open_source(self._context, layer) as source:
+        with chains.source_of(self._context, layer) as source:
             new = self._child(layer) if layer.parent else self._base(layer)
             with create_layer(target, new, format_name=self._format) as writer:
                 found = write_delta(read_delta(source, steps), writer)
