@@ -136,10 +136,14 @@ class DiskFile(Closing):
         except OSError as error:
             raise file_error(self.path, error) from error
 
-    def sync(self) -> None:
-        """Have everything on the disk before this returns, copies into this file that are still to be done included."""
+    def finish_copies(self) -> None:
+        """Have the copies that still use this file done before this returns. Raises what the first that failed did."""
         for copies in tuple(self.copies):
             copies.wait()
+
+    def sync(self) -> None:
+        """Have everything on the disk before this returns, copies into this file that are still to be done included."""
+        self.finish_copies()
         try:
             os.fsync(self._descriptor)
         except OSError as error:

@@ -10,7 +10,7 @@ from ireko.disk.chain import Chain, chain_ids, follow_chain, open_chain
 from ireko.disk.delta import chain_id, identity_of, read_delta, write_delta
 from ireko.disk.formats import create_layer, format_for, open_layer
 from ireko.disk.operations.compare import first_difference
-from ireko.disk.operations.rewriting import refuse_overwriting, refuse_smaller
+from ireko.disk.operations.rewriting import left_alone, refuse_overwriting, refuse_smaller
 from ireko.disk.reference import reference_to
 from ireko.disk.seals import Seal, intact_seal
 from ireko.disk.view import View
@@ -45,7 +45,8 @@ def convert_layer(
         name = target_format or format_for(target).name
         new = _child(layer, target, name, parent, within, compared=compared) if parent else _base(layer)
         with create_layer(target, new, format_name=target_format, replace=replace) as writer:
-            found = write_delta(read_delta(layer, progress or Progress()), writer)
+            with left_alone([layer]):
+                found = write_delta(read_delta(layer, progress or Progress()), writer)
             _check(layer, found)
             writer.finish()
         return found

@@ -9,7 +9,7 @@ from ireko.disk.base import Allocation, LayerWriter, NewLayer, Progress
 from ireko.disk.chain import Chain, open_chain
 from ireko.disk.differences import write_difference, write_merged
 from ireko.disk.formats import SECTORED, create_layer, format_for
-from ireko.disk.operations.rewriting import refuse_overwriting, same_file
+from ireko.disk.operations.rewriting import left_alone, refuse_overwriting, same_file
 from ireko.disk.reference import reference_to
 from ireko.disk.view import View
 from ireko.errors import Conflict, InvalidInput
@@ -40,7 +40,8 @@ def merge(
         new = _new_layer(chain.view, rest, placed or target, target_format or format_for(target).name)
         with create_layer(target, new, format_name=target_format, replace=replace) as writer:
             top = View(chain.layers[:number], chain.view.size)
-            write_merged(top, View(rest.layers, rest.view.size), writer, progress or Progress())
+            with left_alone(chain.layers):
+                write_merged(top, View(rest.layers, rest.view.size), writer, progress or Progress())
             writer.finish()
 
 
@@ -64,7 +65,8 @@ def write_on_top(
         refuse_overwriting(target, [*chain.layers, *onto.layers])
         new = _new_layer(chain.view, onto, placed or target, target_format or format_for(target).name)
         with create_layer(target, new, format_name=target_format, replace=replace) as writer:
-            _fill(chain, onto, writer, progress or Progress())
+            with left_alone((*chain.layers, *onto.layers)):
+                _fill(chain, onto, writer, progress or Progress())
             writer.finish()
 
 

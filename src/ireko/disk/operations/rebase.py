@@ -10,7 +10,7 @@ from ireko.disk.base import LayerWriter, Progress
 from ireko.disk.chain import Chain, open_chain
 from ireko.disk.differences import Differences
 from ireko.disk.formats import SECTORED
-from ireko.disk.operations.rewriting import allowed_folders, rewrite, same_as, same_file
+from ireko.disk.operations.rewriting import allowed_folders, left_alone, rewrite, same_as, same_file
 from ireko.disk.reference import reference_to
 from ireko.disk.transfer import Mover
 from ireko.disk.view import NOBODY, View
@@ -51,6 +51,11 @@ def _check(chain: Chain, onto: Chain) -> None:
 
 def _fill(chain: Chain, onto: Chain, writer: LayerWriter, progress: Progress) -> None:
     """Write the layer for its new parent."""
+    with left_alone(onto.layers):
+        _move(chain, onto, writer, progress)
+
+
+def _move(chain: Chain, onto: Chain, writer: LayerWriter, progress: Progress) -> None:
     own = View(chain.layers[:1])
     mover = Mover(own, writer, progress)
     differences = Differences(chain.view.below(), View(onto.layers, own.size), writer, progress)

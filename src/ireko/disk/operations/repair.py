@@ -8,11 +8,13 @@ from pathlib import Path
 
 from ireko.disk.base import Layer, LayerInfo, Progress
 from ireko.disk.chain import Chain, chain_ids, open_chain
+from ireko.disk.delta import diff_id
+from ireko.disk.errors import DiskDamaged
 from ireko.disk.formats import open_layer
 from ireko.disk.links import ChainBroken, unproven_hint
 from ireko.disk.operations.rewriting import allowed_folders, disks_in, rewrite, same_as
 from ireko.disk.reference import reference_to
-from ireko.disk.seals import Seal, read_seal
+from ireko.disk.seals import Seal, read_seal, state_of
 from ireko.disk.transfer import transfer
 from ireko.disk.view import View
 from ireko.errors import Conflict, IrekoError
@@ -25,14 +27,14 @@ def repair(
 
     `parent` is where that is; by default it is looked for in the folders `within`. It is taken only when its identity is the one
     that the disk has recorded, or when it shows exactly what the parent showed when the disk was sealed, for which it is read.
-    Raises ChainBroken when there is none, or it is another.
+    Raises ChainBroken when there is none, or it is another; DiskDamaged when the disk is not what it was sealed with.
     """
     steps = progress or Progress()
     folders = allowed_folders(path, within)
     with open_layer(path) as layer:
         if layer.info.parent is None:
             raise Conflict(f'the disk "{path}" has no parent')
-        seal = read_seal(path)
+        seal = _held_seal(layer, steps)
         found = parent or _search(layer, folders)
         with open_chain(found, within=(*folders, found.absolute().parent)) as chain:
             _prove(layer.info, seal, chain, steps)
@@ -43,6 +45,17 @@ def repair(
             )
         rewrite(layer.info, new, lambda writer: transfer(View([layer]), writer, steps), done_with=layer, seal=seal)
     return found
+
+
+def _held_seal(layer: Layer, progress: Progress) -> Seal | None:
+    """The disk's seal. When its file has another time, as after a copy, it is read. Raises DiskDamaged when it is another."""
+    path, seal = layer.info.path, read_seal(layer.info.path)
+    if seal is None or (seal.length, seal.modified) == state_of(layer.file):
+        return seal
+    if (found := diff_id(layer, progress)) != seal.diff_id:
+        wanted = f"{seal.diff_id}, as when it was sealed"
+        raise DiskDamaged(path, "what the disk adds", found=found, wanted=wanted)
+    return seal
 
 
 def _search(layer: Layer, folders: Sequence[Path]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import stat
@@ -54,7 +55,8 @@ def rewrite(
 
     What the content came from is closed before: a file that is open can't be replaced on Windows. `seal` is what the layer is
     sealed with, None for nothing. The old seal goes first: a layer without one is as good as it was, one with a wrong one is not.
-    Raises Conflict when a machine writes to the layer, at the start or at the end, and when it holds snapshots.
+    Raises Conflict when a machine writes to the layer, at the start or at the end, when somebody writes to what is read, and
+    when it holds snapshots.
     """
     refuse_use(info.path)
     refuse_snapshots(info)
@@ -62,7 +64,8 @@ def rewrite(
     with told(info.path):
         like = path.stat()
     with create_layer(path, new, format_name=info.format, replace=True, like=like) as writer:
-        fill(writer)
+        with left_alone(done_with.layers if isinstance(done_with, Chain) else [done_with]):
+            fill(writer)
         done_with.close()
         refuse_use(info.path)
         remove_seal(info.path)
@@ -73,6 +76,17 @@ def rewrite(
         with DiskFile(info.path) as file:
             length, modified = state_of(file)
         write_seal(info.path, replace(seal, length=length, modified=modified))
+
+
+@contextlib.contextmanager
+def left_alone(layers: Sequence[Layer]) -> Iterator[None]:
+    """Raises Conflict at its end when one of some layers was written to meanwhile: what was read could be half old, half new."""
+    before = [state_of(layer.file) for layer in layers]
+    yield
+    for layer, state in zip(layers, before, strict=True):
+        layer.file.finish_copies()
+        if state_of(layer.file) != state:
+            raise Conflict(f'the disk "{layer.info.path}" was written to while it was read', hint="stop what uses it")
 
 
 def refuse_snapshots(info: LayerInfo) -> None:
