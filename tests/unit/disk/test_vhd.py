@@ -231,6 +231,8 @@ def test_the_geometry_is_that_of_the_specification(size: int, wanted: tuple[int,
         NewLayer(MIB, sector_size=4096),
         NewLayer((2040 << 30) + 512),
         NewLayer(MIB, block_size=5000),
+        NewLayer(2040 << 30, block_size=1 << 18),
+        NewLayer(2040 << 30, block_size=1 << 19),  # with all blocks the last would lie behind what the BAT can name
         NewLayer(MIB, Allocation.DIFFERENCING),
         NewLayer(MIB, Allocation.DYNAMIC, parent=reference(UNIQUE, ".\\base.vhd")),
         NewLayer(MIB, Allocation.DIFFERENCING, parent=reference("", ".\\base.vhd")),

@@ -13,6 +13,7 @@ from ireko.disk.base import NewLayer, Progress
 from ireko.disk.errors import DiskDamaged, DiskUnsupported
 from ireko.disk.files import DiskFile
 from ireko.disk.formats import create_layer, open_layer
+from ireko.disk.operations import flatten
 from ireko.disk.vhdx.crc32c import crc32c
 from ireko.disk.vhdx.headers import current_header
 from ireko.disk.vhdx.log import replay
@@ -178,6 +179,21 @@ def test_a_file_shorter_than_the_log_saw_is_refused(disk: Path) -> None:
     log.install(disk)
     with pytest.raises(DiskDamaged, match=f"the file's length is {LENGTH} bytes"):
         open_layer(disk)
+
+
+@pytest.mark.parametrize("end", [1 << 50, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - MIB])
+def test_a_file_longer_than_any_is_zeros_there_or_our_error(disk: Path, end: int) -> None:
+    log = Log()
+    places = [max(1, end // MIB - more) for more in (1, 2)]
+    log.put(0, Entry(1, 0, (Write(BAT, bat_sector(*places)),), flushed=LENGTH, last=end))
+    log.install(disk)
+    with open_layer(disk) as layer:
+        list(layer.check(Progress()))
+        assert layer.read(0, 4 * MIB) == bytes(4 * MIB)
+    for suffix in ("raw", "qcow2", "vhdx", "vhd"):
+        flatten(disk, disk.with_name(f"flat.{suffix}"))
+        with open_layer(disk.with_name(f"flat.{suffix}")) as layer:
+            assert layer.read(0, 4 * MIB) == bytes(4 * MIB)
 
 
 def test_a_log_without_a_valid_sequence_is_refused(disk: Path) -> None:

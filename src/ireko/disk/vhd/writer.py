@@ -40,6 +40,8 @@ from ireko.errors import InvalidInput
 _BLOCK_SIZE = 2 << 20
 _ALIGNMENT = 4096
 """Of data in the file, and of its end, as Windows has it."""
+_HEAD_MAXIMUM = 32 << 20
+"""Bytes before the blocks: the largest BAT, and the paths of a parent."""
 _HEADER_OFFSET = Footer.LENGTH
 _TABLE_OFFSET = 2048
 # QEMU believes the size of those creators that it knows; of others it takes cylinders, heads and sectors, which are rounded
@@ -189,7 +191,8 @@ def _block_size(new: NewLayer) -> int:
     size = new.block_size or _BLOCK_SIZE
     if size & (size - 1) or not BLOCK_SIZE_MINIMUM <= size <= BLOCK_SIZE_MAXIMUM:
         raise InvalidInput(f"the block size is {size}, VHD has powers of two from 4 KiB to 256 MiB")
-    if -(-new.size // size) > BLOCKS_MAXIMUM:
+    blocks, bitmap = -(-new.size // size), -(-bitmap_length(size) // _ALIGNMENT) * _ALIGNMENT
+    if blocks > BLOCKS_MAXIMUM or _HEAD_MAXIMUM + blocks * (bitmap + size) > NOT_ALLOCATED * SECTOR:
         raise InvalidInput(f"blocks of {size} bytes are too small for a VHD disk of {new.size} bytes")
     return size
 
