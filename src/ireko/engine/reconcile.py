@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from ireko.engine import commit, creation, halfmade, layers, removal
@@ -32,12 +33,12 @@ _log = logging.getLogger(__name__)
 
 async def reconcile(context: Context, runs: Runs, containers: Containers, remover: Remover) -> None:
     """Done once, before the first request is served. What goes wrong with one container is noted with it."""
-    await _end_passing_machines(context)
+    silent = await _end_passing_machines(context)
     operations = list(context.database.operations.values())
     for operation in operations:
         if operation.kind == removal.KIND:
-            await _end_machine(context, context.paths.container(operation.container))
-            await remover.finish(operation)
+            if await _end_machine(context, context.paths.container(operation.container)):
+                await remover.finish(operation)
         elif operation.kind == halfmade.KIND:
             await halfmade.undo(context, operation)
         elif operation.kind == exchange.KIND:
@@ -50,7 +51,7 @@ async def reconcile(context: Context, runs: Runs, containers: Containers, remove
     await _settle_commits(context, committer, operations)
     await _restart(context, runs, [each for each in operations if each.kind == RESTART])
     await layers.collect(context)
-    _sweep(context)
+    _sweep(context, silent)
     await _remove_ended(context, containers)
 
 
@@ -118,38 +119,48 @@ async def _remove_ended(context: Context, containers: Containers) -> None:
                 await containers.remove(container.id, volumes=True)
 
 
-async def _end_passing_machines(context: Context) -> None:
-    """Machines that were started only to look at files, those of containers without a record, and everything half-made."""
+async def _end_passing_machines(context: Context) -> set[Path]:
+    """Machines that were started only to look at files, those of containers without a record, and everything half-made.
+
+    The folders of machines that could not be ended are left, and told.
+    """
     known = _kept(context, "containers", context.database.containers)
     places = _folders(context.paths.containers)
     folders = [folder / MAINTENANCE for folder in (*places, *_folders(context.paths.tmp))]
-    for folder in (*folders, *(folder for folder in places if folder.name not in known)):
-        if folder.is_dir():
-            await _end_machine(context, folder)
+    passing = (*folders, *(folder for folder in places if folder.name not in known))
+    silent = {folder for folder in passing if folder.is_dir() and not await _end_machine(context, folder)}
     for folder in places:
-        context.files.remove_tree(folder / MAINTENANCE)
+        if folder / MAINTENANCE not in silent:
+            context.files.remove_tree(folder / MAINTENANCE)
     for entry in context.paths.tmp.iterdir():
-        if entry.is_dir():
-            context.files.remove_tree(entry)
-        else:
+        if not entry.is_dir():
             context.files.remove(entry)
+        elif entry / MAINTENANCE not in silent:
+            context.files.remove_tree(entry)
+    return silent
 
 
-async def _end_machine(context: Context, folder: Path) -> None:
-    if (machine := await context.driver.find(folder)) is not None:
-        await machine.power_off()
-        await machine.close()
+async def _end_machine(context: Context, folder: Path) -> bool:
+    """Whether no machine runs in a folder any more. One that does not answer is no reason to serve nobody."""
+    try:
+        if (machine := await context.driver.find(folder)) is not None:
+            await machine.power_off()
+            await machine.close()
+    except (IrekoError, OSError):
+        _log.exception("the machine of %s can't be ended", folder)
+        return False
+    return True
 
 
-def _sweep(context: Context) -> None:
-    """Delete the folders that no record knows."""
+def _sweep(context: Context, silent: AbstractSet[Path]) -> None:
+    """Delete the folders that no record knows, but those of machines that are `silent`."""
     database, paths = context.database, context.paths
     for folder, known in (
         (paths.containers, _kept(context, "containers", database.containers)),
         (paths.layers, _kept(context, "layers", database.layers)),
         (paths.volumes, _kept(context, "volumes", database.volumes)),
     ):
-        _delete(context, [entry for entry in _folders(folder) if entry.name not in known])
+        _delete(context, [entry for entry in _folders(folder) if entry.name not in known and entry not in silent])
     _delete(context, layers.unused_boots(context))
 
 
