@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -152,3 +153,13 @@ def test_a_closed_stream_makes_no_difference(disk: Path, closed: str) -> None:
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert disk.with_name(f"{disk.name}.raw").stat().st_size == 8 * MIB
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a signal ends a process in another way")
+def test_ctrl_c_says_nothing_while_the_command_line_is_being_loaded(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-m", "ireko", "disk"], env=environment, capture_output=True, check=False, timeout=50
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGINT, b"", b"")
