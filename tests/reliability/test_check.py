@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -400,15 +400,19 @@ async def linked(world: World, folder: Path) -> Path:
     return disk
 
 
+def alter(disk: Path) -> None:
+    disk.write_bytes(disk.read_bytes().replace(b"toyfiles", b"TOYFILES"))
+
+
 LINKED = [
-    (lambda disk: os.utime(disk, ns=(1, 1)), "which was changed since it was linked"),
-    (lambda disk: disk.unlink(), "there is no file"),
+    (alter, ("which was changed since it was linked", "its content is")),
+    (lambda disk: disk.unlink(), ("there is no file",)),
 ]
 
 
 @pytest.mark.parametrize(("spoil", "said"), LINKED, ids=["changed", "gone"])
 async def test_linked_disks_are_held_to_what_they_were(
-    world: World, tmp_path: Path, spoil: Callable[[Path], object], said: str
+    world: World, tmp_path: Path, spoil: Callable[[Path], object], said: Sequence[str]
 ) -> None:
     root, disk = Root(world), await linked(world, tmp_path)
     before = disk.read_bytes()
@@ -417,10 +421,23 @@ async def test_linked_disks_are_held_to_what_they_were(
     assert (done.left, done.shrunk, disk.read_bytes()) == ([], [], before)
     assert (await root.check(deep=True, repair=True)).found == ()
     spoil(disk)
-    (found,) = (await root.check(deep=True, repair=True)).found
-    assert (said in found.found, found.repaired) == (True, False)
+    found = (await root.check(deep=True, repair=True)).found
+    assert [text in each.found for text, each in zip(said, found, strict=True)] == [True] * len(said)
+    assert not any(each.repaired for each in found)
     await world.engine.images.remove("theirs")
     assert await root.found() == ()
+
+
+@pytest.mark.parametrize("noted", [True, False])
+async def test_a_linked_disk_that_was_only_touched(world: World, tmp_path: Path, *, noted: bool) -> None:
+    root, disk = Root(world), await linked(world, tmp_path)
+    await root.check(deep=True, repair=noted)
+    os.utime(disk, ns=(1, 1))
+    (found,) = await root.found()
+    assert "was changed since it was linked" in found.found
+    (again,) = (await root.check(deep=True, repair=True)).found
+    assert again.repaired is noted
+    assert (len(await root.found(deep=True)) == 0) is noted
 
 
 async def test_killed_while_a_parent_is_relinked(make_world: MakeWorld) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ireko.disk.errors import file_error
@@ -27,6 +29,14 @@ def identify(path: Path) -> str:
         raise Damaged(file_error(path, error).message) from error
     digest.update(f"|{status.st_size}|{status.st_mtime_ns}".encode())
     return digest.hexdigest()[:_DIGEST_LENGTH]
+
+
+def as_they_are(files: Iterable[LinkedFile]) -> tuple[LinkedFile, ...]:
+    """The files with what identifies them now. Raises Damaged when one can't be read, Conflict when a machine writes to it."""
+    found = tuple(replace(each, identity=identify(Path(each.path))) for each in files)
+    for each in found:
+        refuse_use(Path(each.path))
+    return found
 
 
 def check(linked: LinkedFile, noun: str) -> None:

@@ -112,13 +112,14 @@ class _Look:
     async def _read_layer(self, layer: Layer) -> list[Fault]:
         context = self._context
         name, path = self._noun(layer.id), context.paths.layer_disk(layer.id)
-        read = await content.read(context, path, name, deep=self._deep, progress=self._progress)
+        read = await content.read_layer(context, layer, name, deep=self._deep, progress=self._progress)
         shown = content.shown(context, layer, read)
-        proven = bool(shown) and shown == layer.chain_id
+        proven = read if shown and shown == layer.chain_id else None
         faults = list(sealed.faults(context, layer, name, proven=proven))
         if layer.chain_id and shown and not proven:
             found = f'its content is "{shown}", it was "{layer.chain_id}" when it was recorded'
-            faults.append(error(name, found, f'put "{path}" back from a backup, or make the image anew'))
+            lies = layer.linked[0].path if layer.linked else path
+            faults.append(error(name, found, f'put "{lies}" back from a backup, or make the image anew'))
         faults += read.faults(name, path, told=faults)
         if self._repair and shown and not layer.chain_id and not faults:
             with context.database.change() as change:

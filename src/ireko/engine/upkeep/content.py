@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from ireko.disk.base import Layer as OpenLayer
 from ireko.disk.base import Progress as Steps
 from ireko.disk.delta import chain_id, diff_id
 from ireko.disk.errors import DiskError
 from ireko.disk.formats import open_layer
-from ireko.engine import diskwork
+from ireko.engine import chains, diskwork, linked
 from ireko.engine.context import Context
 from ireko.engine.upkeep.faults import Fault, error
-from ireko.model.image import Layer
+from ireko.errors import Conflict, Damaged
+from ireko.model.image import Layer, LinkedFile
 from ireko.model.recipe import Progress
 
 _MOST = 5
@@ -23,11 +26,15 @@ _MOST = 5
 
 @dataclass(frozen=True)
 class Content:
-    """What was read. `diff_id` is "" when the data was not, or could not be read; `opened`: it is a disk at all."""
+    """What was read. `diff_id` is "" when the data was not, or could not be read; `opened`: it is a disk at all.
+
+    `linked` are the files of somebody else's that were read too, as they were then.
+    """
 
     problems: tuple[str, ...]
     diff_id: str = ""
     opened: bool = True
+    linked: tuple[LinkedFile, ...] = ()
 
     def faults(self, name: str, path: Path, *, told: Sequence[Fault]) -> list[Fault]:
         """The problems as faults of what the disk belongs to, `told` are those that are known already."""
@@ -42,14 +49,31 @@ class Content:
 
 async def read(context: Context, path: Path, name: str, *, deep: bool, progress: Progress) -> Content:
     """Look at every structure of a disk, and with `deep` at all data."""
-    form = context.driver.abilities.disk_format
-    return await diskwork.do(f"checking {name}", lambda steps: _read(path, form, steps, deep=deep), progress=progress)
+    opened = partial(open_layer, path, format_name=context.driver.abilities.disk_format)
+    return await diskwork.do(f"checking {name}", lambda steps: _read(path, opened, steps, deep=deep), progress=progress)
 
 
-def _read(path: Path, form: str, steps: Steps, *, deep: bool) -> Content:
+async def read_layer(context: Context, layer: Layer, name: str, *, deep: bool, progress: Progress) -> Content:
+    """The same for a layer; `deep` reads what it is linked to as well, unless that is missing, in use or changes meanwhile."""
+    path = context.paths.layer_disk(layer.id)
+    if not (deep and layer.linked):
+        return await read(context, path, name, deep=deep, progress=progress)
+    try:
+        before = linked.as_they_are(layer.linked)
+        opened = partial(chains.source_of, context, layer)
+        found = await diskwork.do(
+            f"checking {name}", lambda steps: _read(path, opened, steps, deep=True), progress=progress
+        )
+        unchanged = linked.as_they_are(layer.linked) == before
+    except (Conflict, Damaged):  # that is told by who holds it against the record
+        return await read(context, path, name, deep=False, progress=progress)
+    return replace(found, linked=before) if unchanged else replace(found, diff_id="")
+
+
+def _read(path: Path, opened: Callable[[], OpenLayer], steps: Steps, *, deep: bool) -> Content:
     problems: list[str] = []
     try:
-        layer = open_layer(path, format_name=form)
+        layer = opened()
     except DiskError as damage:
         return Content((damage.message,), opened=False)
     with layer:
@@ -62,7 +86,7 @@ def _read(path: Path, form: str, steps: Steps, *, deep: bool) -> Content:
 
 def shown(context: Context, layer: Layer, content: Content) -> str:
     """The chain id that follows from what was read and from what is recorded of the layer's parent; "" when that isn't known."""
-    if not content.diff_id or layer.linked:
+    if not content.diff_id or (layer.linked and not content.linked):
         return ""
     if layer.parent is None:
         return content.diff_id

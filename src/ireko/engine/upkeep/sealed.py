@@ -15,12 +15,13 @@ from ireko.disk.reference import reference_to
 from ireko.engine import layers, lookup, machines
 from ireko.engine.context import Context
 from ireko.engine.upkeep import use
+from ireko.engine.upkeep.content import Content
 from ireko.engine.upkeep.exchange import exchange
 from ireko.engine.upkeep.faults import REPAIR, RESTORE, Fault, error, warning
 from ireko.engine.upkeep.remaking import remade
 from ireko.errors import Conflict, Damaged, IrekoError
 from ireko.host import files
-from ireko.model.image import MIB, Layer
+from ireko.model.image import MIB, Layer, LinkedFile
 from ireko.model.names import short
 from ireko.model.recipe import Progress
 
@@ -28,18 +29,18 @@ _SLACK = MIB
 """So much more or less is no wrong record: file systems take room ahead, and give it back."""
 
 
-def faults(context: Context, layer: Layer, name: str, *, proven: bool = False) -> Iterator[Fault]:
-    """What is wrong with a layer's file, without reading its data. `proven`: that was done, and it holds what it must."""
+def faults(context: Context, layer: Layer, name: str, *, proven: Content | None = None) -> Iterator[Fault]:
+    """What is wrong with a layer's file, without reading its data. `proven`: that was done, and this is what it must hold."""
     path = context.paths.layer_disk(layer.id)
     if not path.is_file():
         yield error(name, f'its disk "{path}" is missing', _from_backup(path))
         return
     if layer.parent and layer.parent not in {*context.database.layers, *context.database.broken_keys("layers")}:
         yield error(name, f"there is no record of the layer {short(layer.parent)} that it stands on", RESTORE)
-    changed = list(_changed(context, layer, name, proven=proven))
+    changed = list(_changed(context, layer, name, proven=proven is not None))
     yield from changed
     yield from _mode(context, layer, name)
-    yield from _linked(context, layer, name)
+    yield from _linked(context, layer, name, proven)
     try:
         with open_layer(path, format_name=layer.format) as opened:
             info = opened.info
@@ -49,7 +50,7 @@ def faults(context: Context, layer: Layer, name: str, *, proven: bool = False) -
         return
     if info.size != layer.capacity:
         yield error(name, f"its disk has {info.size} bytes, {layer.capacity} are recorded", _from_backup(path))
-    yield from _parent(context, layer, name, info, sealed=proven or not changed)
+    yield from _parent(context, layer, name, info, sealed=proven is not None or not changed)
     yield from _size(context, layer, name, sealed=not changed)
 
 
@@ -61,12 +62,12 @@ def _changed(context: Context, layer: Layer, name: str, *, proven: bool) -> Iter
             found = f"its file was touched since it was sealed, its content is what it was: {damage.message}"
             yield error(name, found, f"{REPAIR} --deep", partial(_seal_anew, context, layer.id))
         else:
-            remedy = (
-                f"{damage.hint}; {REPAIR} --deep finds out whether its content is the same"
-                if layer.chain_id
-                else damage.hint
-            )
-            yield error(name, damage.message, remedy)
+            yield error(name, damage.message, _or_proof(layer, damage.hint))
+
+
+def _or_proof(layer: Layer, hint: str) -> str:
+    """What to do, with a way out where what the layer must hold is known."""
+    return f"{hint}; {REPAIR} --deep finds out whether its content is the same" if layer.chain_id else hint
 
 
 async def _seal_anew(context: Context, layer_id: str, _: Progress) -> None:
@@ -88,13 +89,22 @@ async def _seal(context: Context, layer_id: str, _: Progress) -> None:
     context.files.set_mode(context.paths.layer_disk(layer_id), layers.SEALED)
 
 
-def _linked(context: Context, layer: Layer, name: str) -> Iterator[Fault]:
+def _linked(context: Context, layer: Layer, name: str, proven: Content | None) -> Iterator[Fault]:
     try:
         machines.check_linked(context, layer)
     except Damaged as damage:
-        yield error(name, damage.message, damage.hint)
+        if proven:
+            found = f"the disk that it is linked to was touched, its content is what it was: {damage.message}"
+            yield error(name, found, f"{REPAIR} --deep", partial(_link_anew, context, layer.id, proven.linked))
+        else:
+            yield error(name, damage.message, _or_proof(layer, damage.hint))
     except Conflict as in_use:
         yield warning(name, in_use.message, in_use.hint)
+
+
+async def _link_anew(context: Context, layer_id: str, files_read: tuple[LinkedFile, ...], _: Progress) -> None:
+    with context.database.change() as change:
+        change.put_layer(replace(lookup.layer(context.database, layer_id), linked=files_read))
 
 
 def _size(context: Context, layer: Layer, name: str, *, sealed: bool) -> Iterator[Fault]:
