@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from ireko.disk.base import NewLayer
+from ireko.disk.base import Cancelled, NewLayer
+from ireko.disk.base import Progress as Steps
 from ireko.disk.formats import create_layer
 from ireko.drivers.fake import content
+from ireko.engine import adoption
 from ireko.engine.exporting import Target
 from ireko.engine.importing import Settings, Source
 from ireko.engine.promotion import Wish
@@ -205,3 +207,11 @@ async def test_what_has_come_into_use_is_not_put_aside(world: World) -> None:
     with pytest.raises(Conflict, match="has come into use"):
         await fault.mend(quiet)
     assert folder.is_dir()
+
+
+def test_nobody_looks_on_for_the_disks_of_a_machine_that_is_given_up(tmp_path: Path) -> None:
+    write_disk(tmp_path / "disk.qcow2", {})
+    steps = Steps()
+    steps.cancel()
+    with pytest.raises(Cancelled):
+        adoption._leaf(tmp_path, steps)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from ireko.disk.base import Progress as Steps
 from ireko.disk.errors import DiskError, DiskUnsupported
 from ireko.disk.formats import open_layer
 from ireko.disk.links import Folders, candidates
 from ireko.disk.operations.rewriting import disks_in
 from ireko.drivers.base import ExistingMachine
+from ireko.engine import diskwork
 from ireko.engine.context import Context
 from ireko.engine.importing import Imported, Importer, Settings, Source, is_folder
 from ireko.errors import Ambiguous, Conflict, Denied, InvalidInput, IrekoError, Kind, NotFound
@@ -57,7 +59,7 @@ class Adopter:
         Without a name the image is called as the machine is. `link` and what is raised are as in Importer.bring; besides
         Conflict when the machine runs, Ambiguous when a folder has disks of several machines.
         """
-        found = await self._find(machine, within)
+        found = await self._find(machine, within, progress)
         try:
             made = await self._importer.bring(
                 found.source, found.settings, reference=reference or _named(found.name), link=link, progress=progress
@@ -70,7 +72,7 @@ class Adopter:
             raise
         return replace(made, warnings=(*found.warnings, *made.warnings))
 
-    async def _find(self, machine: str, within: tuple[Path, ...]) -> _Found:
+    async def _find(self, machine: str, within: tuple[Path, ...], progress: Progress) -> _Found:
         path = Path(machine)
         folder = path.is_absolute() and is_folder(path)
         existing = await self._existing(machine)
@@ -84,7 +86,7 @@ class Adopter:
                 hint="name a folder with its disks, or the machine as the hypervisor does",
             )
         if folder:
-            leaf = await asyncio.to_thread(_leaf, path)
+            leaf = await diskwork.do("looking for disks", partial(_leaf, path), progress=progress)
             return _Found(path.name, Source(leaf, within=(path, *within)), Settings())
         return _Found(path.stem, Source(path, within=within), Settings())
 
@@ -119,12 +121,13 @@ def _check_inside(machine: ExistingMachine, folders: Sequence[Path]) -> None:
             )
 
 
-def _leaf(folder: Path) -> Path:
+def _leaf(folder: Path, steps: Steps) -> Path:
     """The one disk in a folder that no other stands on. What can't be read as a disk is none."""
     parents: set[Path] = set()
     disks: list[Path] = []
     allowed = Folders([folder])
     for path in disks_in([folder]):
+        steps.advance(1)
         try:
             with open_layer(path) as layer:
                 disks.append(path.resolve())
