@@ -206,7 +206,7 @@ class _Import:
         snapshots = (
             f'the snapshots inside "{each.info.path}" are not part of the image: it shows what the disk holds now'
             for each in self._sources
-            if "internal snapshots" in each.info.details
+            if each.info.snapshots
         )
         return (*snapshots, *_boot_warnings(self.disk, config), *sectors.warnings(self.disk))
 
