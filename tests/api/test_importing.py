@@ -140,6 +140,18 @@ class TestImport:
             await bring(http, tmp_path / f"{name}.qcow2", name)
         assert image(daemon, "other").layers == image(daemon, "copy").layers
 
+    @pytest.mark.parametrize("sealed", [False, True])
+    async def test_a_file_that_is_called_raw_is_another_disk(
+        self, http: Http, daemon: Daemon, tmp_path: Path, sealed: bool
+    ) -> None:
+        disk = write_disk(tmp_path / "disk.qcow2", {0: 1})
+        if sealed:
+            seal(disk)
+        await bring(http, disk, "web")
+        await bring(http, disk, "file", Format="raw")
+        assert shown(daemon, "web") == content(disk)
+        assert shown(daemon, "file") == disk.read_bytes()
+
     async def test_a_disk_that_was_written_to_is_another(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         disk = write_disk(tmp_path / "disk.qcow2", {0: 1})
         await bring(http, disk, "before")
@@ -163,7 +175,14 @@ class TestImport:
         lines = await bring(http, disk, "big", Generation=2, Hardware="common", Cpus=2, Memory=2 << 30)
         assert "boots with UEFI, common hardware, 2048 MiB of memory" in lines[-2]["status"]
         machine = (await http("GET", "/images/big/json")).body["Machine"]
-        wanted = {"Boot": "uefi", "Generation": 2, "Hardware": "common", "Cpus": 2, "Memory": 2 << 30, "SectorSize": 512}
+        wanted = {
+            "Boot": "uefi",
+            "Generation": 2,
+            "Hardware": "common",
+            "Cpus": 2,
+            "Memory": 2 << 30,
+            "SectorSize": 512,
+        }
         assert machine == wanted
         await bring(http, disk, "like", Like="nano", Memory=1 << 30)
         like, nano = image(daemon, "like").config, image(daemon, "nano").config

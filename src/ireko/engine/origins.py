@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from ireko.disk.base import Layer as OpenLayer
 from ireko.disk.errors import told
-from ireko.disk.seals import intact_seal
+from ireko.disk.formats import RAW
+from ireko.disk.seals import Seal, intact_seal
 from ireko.engine import machines
 from ireko.engine.context import Context
 from ireko.errors import Damaged
@@ -25,14 +26,20 @@ def of(source: OpenLayer) -> str:
     info = source.info
     if info.format in _RENEWED and info.identity.content:
         return f"{info.format} {info.identity.content} {info.size}"
-    seal = intact_seal(info.path, source.file)
+    seal = _seal_of(source)
     return f"seal {seal.chain_id}" if seal else _of_file(source)
 
 
+def _seal_of(source: OpenLayer) -> Seal | None:
+    """A seal doesn't say in which format the file was read for it, and any file can be called a raw disk."""
+    return None if source.info.format == RAW else intact_seal(source.info.path, source.file)
+
+
 def _of_file(source: OpenLayer) -> str:
+    """The format is part of it: what a file shows is another thing when it is called a raw disk."""
     with told(source.info.path):
         status = os.fstat(source.file.descriptor)
-    return f"file {status.st_dev}:{status.st_ino} {status.st_size} {status.st_mtime_ns}"
+    return f"{source.info.format} file {status.st_dev}:{status.st_ino} {status.st_size} {status.st_mtime_ns}"
 
 
 def known(context: Context, sources: Sequence[OpenLayer], sector_size: int) -> list[Layer]:
@@ -50,7 +57,7 @@ def known(context: Context, sources: Sequence[OpenLayer], sector_size: int) -> l
 
 
 def _same(context: Context, source: OpenLayer, sector_size: int, parent: str | None) -> Layer | None:
-    seal = intact_seal(source.info.path, source.file)
+    seal = _seal_of(source)
     known_as = {of(source), _of_file(source)}  # it may have been brought before it was sealed
     for layer in context.database.layers.values():
         same = layer.origin in known_as or (seal is not None and layer.chain_id == seal.chain_id)
