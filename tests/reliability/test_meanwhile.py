@@ -21,7 +21,7 @@ from ireko.engine.exporting import Target
 from ireko.engine.importing import Settings, Source
 from ireko.engine.promotion import Wish
 from ireko.engine.upkeep import leftovers
-from ireko.errors import Conflict, Damaged
+from ireko.errors import Conflict, Damaged, NoSpace
 from ireko.model.container import ContainerSpec
 from ireko.model.image import GIB, MIB, Image
 from ireko.model.names import Reference, new_id, short
@@ -215,3 +215,23 @@ def test_nobody_looks_on_for_the_disks_of_a_machine_that_is_given_up(tmp_path: P
     steps.cancel()
     with pytest.raises(Cancelled):
         adoption._leaf(tmp_path, steps)
+
+
+async def test_an_image_that_there_is_no_room_to_record_takes_nothing_of_others_along(world: World) -> None:
+    """What no record knows among kernels may be somebody's only copy: a repair puts it aside, and nothing else touches it."""
+    world.fate.begin()
+    await world.engine.images.make("debian", progress=quiet)
+    recorded = world.fate.steps.index("change the database") + 1
+    await world.engine.images.remove("debian")
+    kept = world.engine._context.paths.boot / new_id()
+    kept.mkdir()
+
+    def refuse() -> None:
+        raise NoSpace("the disk is full")
+
+    world.fate.interrupt(recorded, refuse)
+    with pytest.raises(NoSpace):
+        await world.engine.images.make("debian", progress=quiet)
+    assert kept.is_dir()
+    kept.rmdir()
+    await world.check()

@@ -86,23 +86,22 @@ def record(
     Nothing is awaited, so that nobody finds the files before an image needs them. The folders have been synced. When it fails
     they are gone, and nothing was recorded.
     """
-    files, paths, database = context.files, context.paths, context.database
+    files, paths = context.files, context.paths
+    places = [(folder, paths.layer(layer.id)) for layer, folder in fresh]
+    if boot is not None and not (paths.boot / boot.name).exists():
+        places.append((boot, paths.boot / boot.name))
     try:
-        if boot is not None and not (paths.boot / boot.name).exists():
-            files.move(boot, paths.boot / boot.name)
-        for layer, folder in fresh:
-            files.move(folder, paths.layer(layer.id))
-        with database.change() as change:
+        for folder, place in places:
+            files.move(folder, place)
+        with context.database.change() as change:
             for layer, _ in fresh:
                 change.put_layer(layer)
             change.put_image(image)
             for each in references:
                 change.tag(each, image.id)
     except BaseException:
-        for layer, _ in fresh:
-            files.remove_tree(paths.layer(layer.id))
-        for unused in layers.unused_boots(context):
-            files.remove_tree(unused)
+        for _, place in places:
+            files.remove_tree(place)
         raise
     name = str(references[0]) if references else image.id
     context.events.publish("image", "create", image.id, {"name": name})
