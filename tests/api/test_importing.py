@@ -357,6 +357,16 @@ class TestLink:
         # these words tell docker's client that a program was not found in the guest
         assert "no such file or directory" not in answered.body["message"].lower()
 
+    async def test_a_pipe_in_its_place_is_not_waited_for(self, http: Http, tmp_path: Path) -> None:
+        disk = write_disk(tmp_path / "disk.qcow2", {0: 1})
+        await bring(http, disk, "linked", Link=True, Like="nano")
+        ref = await http.create("true", image="linked")
+        disk.unlink()
+        os.mkfifo(disk)
+        answered = await http("POST", f"/containers/{ref}/start")
+        assert (answered.status, f'"{disk}"' in answered.body["message"]) == (500, True)
+        assert f'"{disk}"' in error(await told(http, "/ireko/images/linked/flatten"))
+
     async def test_a_change_is_noticed(self, http: Http, tmp_path: Path) -> None:
         base = write_disk(tmp_path / "base.qcow2", {0: 1})
         leaf = write_disk(tmp_path / "leaf.qcow2", {64: 2}, parent=base)

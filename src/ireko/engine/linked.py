@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ireko.disk.errors import file_error
+from ireko.disk.errors import told
+from ireko.disk.files import DiskFile
 from ireko.disk.use import refuse_use
-from ireko.errors import Conflict, Damaged
+from ireko.errors import Conflict, Damaged, IrekoError
 from ireko.model.image import LinkedFile
 
 _HEAD = 64 << 10
@@ -22,11 +24,10 @@ def identify(path: Path) -> str:
     Raises Damaged when it can't be read.
     """
     try:
-        with path.open("rb") as file:
-            digest = hashlib.sha256(file.read(_HEAD))
-        status = path.stat()
-    except OSError as error:
-        raise Damaged(file_error(path, error).message) from error
+        with DiskFile(path) as file, told(path):  # which waits for no named pipe
+            digest, status = hashlib.sha256(file.read(0, _HEAD)), os.fstat(file.descriptor)
+    except IrekoError as error:
+        raise Damaged(error.message) from error
     digest.update(f"|{status.st_size}|{status.st_mtime_ns}".encode())
     return digest.hexdigest()[:_DIGEST_LENGTH]
 

@@ -85,7 +85,7 @@ def _images_on(context: Context, layer_id: str) -> str:
     database = context.database
     names = [
         str(ref)
-        for ref, image_id in database.tags.items()
+        for ref, image_id in list(database.tags.items())  # at once: a start is prepared by a thread
         if (image := database.images.get(image_id)) is not None and layer_id in image.layers
     ]
     return f'image "{", ".join(sorted(names)[:3])}"' if names else "an image without a name"
