@@ -8,7 +8,9 @@ import os
 import random
 import shutil
 import stat
+import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -610,3 +612,18 @@ def test_a_disk_that_may_not_be_read_is_no_wrong_option(cli, tmp_path: Path) -> 
     ran = cli("disk", "info", "--format", "{{.File}}", str(closed), str(disk))
     assert (ran.code, ran.out) == (1, f"{disk}\n")
     assert ran.err == f'ireko: the system does not let us use "{closed}"\n'
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there QEMU's locks can be asked for")
+def test_a_disk_in_use_is_called_so(cli, tmp_path: Path) -> None:
+    import fcntl
+
+    disk = write_disk(tmp_path / "a.qcow2")
+    told = "{{.InUse}} {{.Dirty}}"
+    with disk.open("rb") as machine:
+        fcntl.fcntl(machine, fcntl.F_OFD_SETLK, struct.pack("@hhqqi0q", fcntl.F_RDLCK, 0, 101, 1, 0))
+        assert "State:           in use by a machine that runs\n" in cli("disk", "info", str(disk)).out
+        assert cli("disk", "check", str(disk)).out == f"{disk}: 1 layer, no problems, in use by a machine that runs\n"
+        for verb in ("info", "check"):
+            assert cli("disk", verb, "--format", told, str(disk)).out == "true false\n"
+    assert cli("disk", "info", "--format", told, str(disk)).out == "false false\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from ireko.disk.base import NewLayer, Progress
 from ireko.disk.files import DiskFile
 from ireko.disk.formats import create_layer
-from ireko.disk.operations import compact, resize
+from ireko.disk.operations import compact, resize, seal
 from ireko.disk.use import refuse_use, written_to
 from ireko.errors import Conflict
 
@@ -45,13 +46,14 @@ def test_the_right_to_write_is_what_counts(disk: Path, byte: int, writes: bool) 
 
 
 def test_what_is_in_use_stays(disk: Path) -> None:
-    before = disk.read_bytes(), disk.stat().st_ino
+    before = disk.read_bytes(), disk.stat().st_ino, disk.stat().st_mode
+    works: list[Callable[[], object]] = [lambda: compact(disk), lambda: resize(disk, 2 * MIB), lambda: seal(disk)]
     with DiskFile(disk) as other:
         lock(other, 101)
-        for work in (lambda: compact(disk), lambda: resize(disk, 2 * MIB)):
+        for work in works:
             with pytest.raises(Conflict, match="in use by a machine"):
                 work()
-    assert (disk.read_bytes(), disk.stat().st_ino) == before
+    assert (disk.read_bytes(), disk.stat().st_ino, disk.stat().st_mode) == before
     assert [path.name for path in disk.parent.iterdir()] == [disk.name]
 
 

@@ -18,12 +18,22 @@ from ireko.cli.text import printable
 from ireko.disk.base import Layer, Problem, Progress
 from ireko.disk.chain import check_chain, follow_chain
 from ireko.disk.errors import DiskError
+from ireko.disk.use import written_to
 
 _MOST = 1000
 """Problems of one disk that are told; a damaged table may have millions."""
 _TABLE = ("File", "State", "Depth", "Count")
 _FIELDS: Fields = {
-    **plain(File="FILE", Sound="SOUND", Deep="DEEP", Layers="LAYERS", Dirty="DIRTY", Problems="PROBLEMS", More="MORE"),
+    **plain(
+        File="FILE",
+        Sound="SOUND",
+        Deep="DEEP",
+        Layers="LAYERS",
+        Dirty="DIRTY",
+        InUse="IN USE",
+        Problems="PROBLEMS",
+        More="MORE",
+    ),
     "State": ("STATE", lambda item: "sound" if item["Sound"] else "damaged"),
     "Depth": ("LAYERS", lambda item: len(item["Layers"])),
     "Count": ("PROBLEMS", lambda item: f"{len(item['Problems'])}{'+' if item['More'] else ''}"),
@@ -83,6 +93,7 @@ def _item(file: Path, layers: Sequence[Layer], problems: list[Item], *, deep: bo
         "Deep": deep,
         "Layers": [str(layer.info.path) for layer in layers],
         "Dirty": any(layer.info.dirty for layer in layers),
+        "InUse": any(written_to(layer.file) for layer in layers),
         "Problems": problems[:_MOST],
         "More": len(problems) > _MOST,
     }
@@ -122,6 +133,8 @@ def _verdict(item: Item) -> str:
     problems = f"more than {count}" if item["More"] else str(count or "no")
     depth = len(item["Layers"])
     parts = [f"{depth} layer{'' if depth == 1 else 's'}", f"{problems} problem{'' if count == 1 else 's'}"]
-    if item["Dirty"]:
+    if item["InUse"]:
+        parts.append("in use by a machine that runs")
+    elif item["Dirty"]:
         parts.append("not closed after its last use, or in use now")
     return ", ".join(parts)

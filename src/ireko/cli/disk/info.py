@@ -33,6 +33,7 @@ FIELDS: Fields = {
         ContentId="CONTENT ID",
         DiskId="DISK ID",
         Dirty="DIRTY",
+        InUse="IN USE",
         Sealed="SEALED",
         DiffId="DIFF ID",
         ChainId="CHAIN ID",
@@ -102,6 +103,7 @@ def _layer(link: Link) -> Item:
         "ContentId": info.identity.content,
         "DiskId": info.identity.disk,
         "Dirty": info.dirty,
+        "InUse": link.in_use,
         "Sealed": seal is not None,
         "DiffId": seal.diff_id if seal else "",
         "ChainId": seal.chain_id if seal else "",
@@ -134,13 +136,19 @@ def _facts(link: Link) -> Iterator[tuple[str, str]]:
     yield "Sector size", f"{info.sector_size} bytes, {info.physical_sector_size} physical"
     yield "Content id", info.identity.content
     yield "Disk id", info.identity.disk
-    yield "State", "not closed after its last use, or in use now" if info.dirty else "closed"
+    yield "State", _use(link)
     yield "Seal", _seal(link)
     if info.parent:
         yield "Parent", ", ".join(each.text for each in info.parent.paths) or "not a file"
         yield "Parent's id", " or ".join(info.parent.identities)
     for key, value in info.details.items():
         yield key[:1].upper() + key[1:], value.strip()
+
+
+def _use(link: Link) -> str:
+    if link.in_use:
+        return "in use by a machine that runs"
+    return "not closed after its last use, or in use now" if link.info.dirty else "closed"
 
 
 def _seal(link: Link) -> str:

@@ -10,6 +10,7 @@ from ireko.disk.base import Layer, LayerInfo
 from ireko.disk.chain import follow_chain
 from ireko.disk.errors import DiskDamaged
 from ireko.disk.seals import Seal, intact_seal
+from ireko.disk.use import written_to
 from ireko.errors import IrekoError
 
 
@@ -17,7 +18,7 @@ from ireko.errors import IrekoError
 class Link:
     """One layer's file: what it says of itself, its length and the room it takes, both in bytes, and its seal.
 
-    `seal_error` tells why a seal that it has doesn't count.
+    `seal_error` tells why a seal that it has doesn't count, `in_use` that a machine which runs writes to it.
     """
 
     info: LayerInfo
@@ -25,6 +26,7 @@ class Link:
     used: int
     seal: Seal | None = None
     seal_error: str = ""
+    in_use: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def link(layer: Layer) -> Link:
         seal = intact_seal(info.path, layer.file)
     except DiskDamaged as error:
         problem = f"{error.structure} is {error.found}, it must be {error.wanted}"
-    return Link(info, layer.file.length(), room(info.path), seal, problem)
+    return Link(info, layer.file.length(), room(info.path), seal, problem, written_to(layer.file))
 
 
 def room(path: Path) -> int:

@@ -12,6 +12,7 @@ from ireko.disk.chain import Chain, chain_ids, open_chain
 from ireko.disk.delta import chain_id, diff_id
 from ireko.disk.errors import DiskDamaged, told
 from ireko.disk.seals import Seal, read_seal, seal_path, state_of, write_seal
+from ireko.disk.use import refuse_use
 
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
@@ -20,11 +21,13 @@ def seal(path: Path, *, within: Sequence[Path] = (), format_name: str = "", prog
     """Make a layer read-only and put its seal beside it. All of its data is read, and that of parents without a seal.
 
     A layer that was sealed already is held to its seal, which is renewed: that is what to do after a copy that didn't keep times.
-    Raises DiskDamaged when its content is another than it was sealed with.
+    Raises DiskDamaged when its content is another than it was sealed with, Conflict when a machine writes to it.
     """
     with open_chain(path, within=within, format_name=format_name) as chain, _read_only(path):
+        refuse_use(path)
         found = _read(path, chain, progress or Progress())
         _compare(path, found)
+        refuse_use(path)
         write_seal(path, found)
     return found
 
