@@ -24,7 +24,10 @@ def transfer(view: View, writer: LayerWriter, progress: Progress, *, fold: bool 
     mover = Mover(view, writer, progress, fold=fold)
     # a hole that hides nothing need not be told from what no layer has
     holes = fold or writer.new.parent is not None
-    for extent in _whole_sectors(view.extents(holes=holes), writer):
+    extents = view.extents(holes=holes)
+    if any(layer.info.sector_size < writer.new.sector_size for layer in view.layers):
+        extents = _whole_sectors(extents, writer)
+    for extent in extents:
         mover.move(extent)
 
 

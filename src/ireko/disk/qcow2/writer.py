@@ -6,7 +6,6 @@ Only the L1 table (32 MiB at most), one L2 table and what is known of one cluste
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 
 from ireko.disk.base import LayerWriter, NewLayer
 from ireko.disk.copying import copy_range
@@ -122,55 +121,59 @@ class Qcow2Writer(LayerWriter):
         self._output.discard()
 
     def _write_data(self, offset: int, data: memoryview) -> None:
-        for file_offset, start, length in self._places(offset, offset + len(data)):
-            self._file.write(file_offset, data[start - offset : start - offset + length])
+        start, end = offset, offset + len(data)
+        while start < end:
+            place, stop = self._place_for(start, end)
+            self._file.write(place, data[start - offset : stop - offset])
+            start = stop
 
     def _copy_from(self, source: DiskFile, source_offset: int, offset: int, length: int) -> None:
-        for file_offset, start, count in self._places(offset, offset + length):
-            copy_range(source, source_offset + start - offset, self._file, file_offset, count)
+        start, end, shift = offset, offset + length, source_offset - offset
+        while start < end:
+            place, stop = self._place_for(start, end)
+            copy_range(source, start + shift, self._file, place, stop - start)
+            start = stop
 
     def _write_zero(self, offset: int, length: int) -> None:
         if not self._overlay:
             return
-        for start, end, count in self._pieces(offset, offset + length):
+        start, end = offset, offset + length
+        while start < end:
             number = start // self._size
+            stop, count = self._piece(start, end)
             if count:
                 self._close()
                 entry = 0 if self._plan.extended else ZERO
                 self._tables.set_clusters(number, count, entry, bitmap=ALL_ZERO)
             else:
                 self._enter(number)
-                self._zero |= self._mask(start, end)
-
-    def _places(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Where in the file a range of the disk goes, as (file offset, disk offset, length)."""
-        size = self._size
-        for first, last, count in self._pieces(start, end):
-            number = first // size
-            if count:
-                self._close()
-                place = self._tables.allocate(count)
-                self._tables.set_clusters(number, count, place | COPIED, step=size, bitmap=ALL_ALLOCATED)
-            else:
-                self._enter(number)
-                self._data |= self._mask(first, last)
-                if not self._place:
-                    self._place = self._tables.allocate(1)
-                place = self._place + first % size
-            yield place, first, last - first
-
-    def _pieces(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """The range as parts of one cluster and runs of whole ones in one table, as (start, end, whole clusters)."""
-        size, last = self._size, self.new.size
-        while start < end:
-            number, within = divmod(start, size)
-            stop, count = min(end, start - within + size), 0
-            if not within and (stop - start == size or stop == last):
-                whole = -(-end // size) if end == last else end // size
-                count = min(whole - number, self._tables.left(number))
-                stop = min(end, start + count * size)
-            yield start, stop, count
+                self._zero |= self._mask(start, stop)
             start = stop
+
+    def _place_for(self, start: int, end: int) -> tuple[int, int]:
+        """Make room for what a range of the disk begins with: where it is in the file, and up to where on the disk it goes."""
+        number = start // self._size
+        stop, count = self._piece(start, end)
+        if count:
+            self._close()
+            place = self._tables.allocate(count)
+            self._tables.set_clusters(number, count, place | COPIED, step=self._size, bitmap=ALL_ALLOCATED)
+            return place, stop
+        self._enter(number)
+        self._data |= self._mask(start, stop)
+        if not self._place:
+            self._place = self._tables.allocate(1)
+        return self._place + start % self._size, stop
+
+    def _piece(self, start: int, end: int) -> tuple[int, int]:
+        """What a range begins with: a run of whole clusters in one table, or a part of one, as (its end, whole clusters)."""
+        size, last = self._size, self.new.size
+        number, within = divmod(start, size)
+        if not within and (end - start >= size or end == last):
+            whole = -(-end // size) if end == last else end // size
+            count = min(whole - number, self._tables.left(number))
+            return min(end, start + count * size), count
+        return min(end, start - within + size), 0
 
     def _enter(self, number: int) -> None:
         if number != self._cluster:
