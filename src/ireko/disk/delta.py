@@ -12,8 +12,7 @@ import os
 import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from ireko.disk.base import ExtentKind, Layer, LayerWriter, Progress
@@ -21,6 +20,9 @@ from ireko.disk.closing import Closing
 from ireko.disk.view import NOBODY, ChainExtent, View
 from ireko.disk.zeros import UNIT, zero_runs
 from ireko.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 WINDOW = 1 << 20
 """Bytes of the disk whose data make one chunk; windows begin at multiples of it."""
@@ -208,7 +210,11 @@ class _Chunks:
     def _close_chunk(self) -> None:
         if not self._length:
             return
-        self._threads = self._threads or ThreadPoolExecutor(_THREADS, thread_name_prefix="ireko-hash")
+        if self._threads is None:
+            # most who import this module hash nothing
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="ireko-hash")
         future = self._threads.submit(_digest, self._buffer, self._length)
         self._running.append((self._window, self._buffer, future))
         if not self._free:
