@@ -27,7 +27,7 @@ def write_merged(top: View, below: View, writer: LayerWriter, progress: Progress
 
 def hide(below: View, start: int, end: int, writer: LayerWriter) -> None:
     """Have zeros in a new layer where what is below has data between two offsets: a layer had its end before it."""
-    for extent in below.extents(start, max(start, min(end, below.size))):
+    for extent in below.extents(min(start, below.size), min(end, below.size)):
         if extent.kind is ExtentKind.DATA:
             writer.write_zero(extent.offset, extent.length)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ireko.disk.base import Allocation, NewLayer, Progress
 from ireko.disk.chain import check_chain, open_chain
 from ireko.disk.formats import create_layer, open_layer
-from ireko.disk.operations import commit, convert_layer, flatten, resize
+from ireko.disk.operations import commit, convert_layer, flatten, merge, resize
 from ireko.disk.reference import reference_to
 from ireko.errors import InvalidInput
 
@@ -82,6 +82,15 @@ def test_no_child_of_vhdx_becomes_smaller_than_its_parent(tmp_path: Path) -> Non
     with pytest.raises(InvalidInput, match="smaller than their parents"):
         convert_layer(leaf, tmp_path / "new.vhdx", parent=middle)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_layers_that_are_all_larger_than_what_they_stand_on_are_merged(tmp_path: Path) -> None:
+    base, middle, leaf = (tmp_path / f"{name}.qcow2" for name in ("base", "middle", "leaf"))
+    layer(base, MIB // 4)
+    layer(middle, MIB, base)
+    layer(leaf, 2 * MIB, middle)
+    merge(leaf, tmp_path / "merged.qcow2", parent=base)
+    assert shows(tmp_path / "merged.qcow2") == shows(leaf)
 
 
 @settings(max_examples=25, deadline=None)
