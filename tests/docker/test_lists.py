@@ -85,7 +85,10 @@ class TestImages:
 
     def test_dangling(self, docker: Docker, box: str) -> None:
         identifier = docker.out("commit", box).strip()
-        assert docker.out("images", "--filter", "dangling=true", "-q", "--no-trunc") == f"{identifier}\n"
+        found = docker.out("images", "--filter", "dangling=true", "-q", "--no-trunc").split()
+        named = docker.out("images", "--filter", "dangling=false", "-q", "--no-trunc").split()
+        assert (identifier in found, identifier in named, set(found) & set(named)) == (True, False, set())
+        assert docker.out("image", "inspect", "-f", "{{.Id}}", "nano").strip() in named
         assert f"Deleted: {identifier}" in docker.out("rmi", identifier)
 
     def test_history_and_inspect(self, docker: Docker) -> None:
