@@ -83,7 +83,7 @@ class Promoter:
             disk_format = wish.format or self._context.driver.abilities.disk_format
             await self._check(container, wish, disk_format)
             async with layers.holding(self._context, container.parent):
-                machine = await self._plan(container, wish, disk_format)
+                machine, contents = await self._plan(container, wish, disk_format)
                 if wish.register:
                     await self._context.driver.check_register(machine)
                 async with halfmade.beside(self._context, wish.place, container=container.id) as operation:
@@ -92,7 +92,8 @@ class Promoter:
                     # somebody may have written to a disk that it is linked to
                     machines.check_chain(self._context, container.parent)
                     await to_its_end(self._complete(operation, container, wish, machine))
-        return Promoted(container.name, wish.place, machine.disk, names, standalone.losses(container, machine))
+        lost = standalone.losses(container, machine, contents)
+        return Promoted(container.name, wish.place, machine.disk, names, lost)
 
     async def _check(self, container: Container, wish: Wish, disk_format: str) -> None:
         if container.status not in _AT_REST:
@@ -106,7 +107,10 @@ class Promoter:
         if wish.register:
             check_machine_name(wish.register)
 
-    async def _plan(self, container: Container, wish: Wish, disk_format: str) -> StandaloneSpec:
+    async def _plan(
+        self, container: Container, wish: Wish, disk_format: str
+    ) -> tuple[StandaloneSpec, partitions.Contents]:
+        """The machine, and what is on its disk."""
         context = self._context
         image = lookup.image_of(context.database, container)
         layer = lookup.layer(context.database, container.parent)
@@ -117,7 +121,7 @@ class Promoter:
         machine = standalone.spec(container, image, contents, choice)
         if machine.kernel:
             machines.check_boot(context, image)
-        return machine
+        return machine, contents
 
     def _identity(self, container: Container, wish: Wish) -> str:
         """What the guest's addresses follow from: the container's own only when that goes."""

@@ -82,15 +82,21 @@ def seed(container: Container, machine: StandaloneSpec, *, identity: str) -> byt
     ).archive()
 
 
-def losses(container: Container, machine: StandaloneSpec) -> tuple[str, ...]:
-    """What the container had and the machine hasn't, a sentence each."""
-    found = [*_lost_mounts(container), *_lost_ports(container)]
+def losses(container: Container, machine: StandaloneSpec, contents: Contents) -> tuple[str, ...]:
+    """What the container had and the machine hasn't, a sentence each; first whether anything starts it at all."""
+    found = [*_never_started(machine, contents), *_lost_mounts(container), *_lost_ports(container)]
     if not machine.kernel:
         found += _lost_to_its_own_system(container)
     if container.spec.restart.name is not RestartName.NO:
         policy = container.spec.restart.name.value
         found.append(f'nothing starts the machine again when it ends: the restart policy "{policy}" stays behind')
     return tuple(found)
+
+
+def _never_started(machine: StandaloneSpec, contents: Contents) -> Iterator[str]:
+    if not machine.kernel and not (contents.bios if machine.generation == 1 else contents.uefi):
+        firmware = "BIOS" if machine.generation == 1 else "UEFI"
+        yield f"no {firmware} finds anything to start on the disk"
 
 
 def _lost_mounts(container: Container) -> Iterator[str]:

@@ -102,7 +102,18 @@ def test_its_name_is_its_host_s_name_where_none_was_given() -> None:
 
 
 def lost(box: Container, *, bios: bool = False) -> list[str]:
-    return list(standalone.losses(box, standalone.spec(box, image(KERNEL), contents(bios=bios), CHOICE)))
+    found = contents(bios=bios)
+    return list(standalone.losses(box, standalone.spec(box, image(KERNEL), found, CHOICE), found))
+
+
+@pytest.mark.parametrize(("generation", "firmware"), [(1, "BIOS"), (2, "UEFI")])
+def test_a_disk_that_nothing_starts_is_told_of(generation: int, firmware: str) -> None:
+    box = container(SYSTEM)
+    for found in (contents(), contents(bios=True), contents(uefi=True)):
+        machine = standalone.spec(box, image(ImageConfig(generation=generation)), found, CHOICE)
+        starts = found.bios if generation == 1 else found.uefi
+        wanted = () if starts else (f"no {firmware} finds anything to start on the disk",)
+        assert standalone.losses(box, machine, found) == wanted
 
 
 def test_nothing_is_lost_of_what_goes_along() -> None:
