@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import zstandard
 from tests.disks import content, write_disk
 
-from ireko.disk.base import Progress
+from ireko.disk.base import Cancelled, Progress
 from ireko.disk.files import DiskFile
 from ireko.disk.formats import open_layer
 from ireko.disk.qcow2.renamed import renamed_head
@@ -125,6 +126,12 @@ class TestTar:
         untar.finish()
         assert counted == [length]
 
+    def test_so_many_folders_are_no_archive(self) -> None:
+        folder = tarfile.TarInfo("a/")
+        folder.type = tarfile.DIRTYPE
+        with pytest.raises(Damaged, match="more than 65536 entries"):
+            take(folder.tobuf() * 65537 + END)
+
     @pytest.mark.parametrize(
         ("kind", "words"),
         [
@@ -200,7 +207,7 @@ class TestTar:
 
 class TestReceiver:
     def test_files_get_names_of_ours(self, tmp_path: Path) -> None:
-        receiver = Receiver(tmp_path)
+        receiver = Receiver(tmp_path, Progress())
         receiver.feed(
             made({"ireko.json": b'{"kind": "ireko-images", "version": 1}', "layers/1.qcow2": b"x" * 9})[:-1024]
         )
@@ -209,7 +216,7 @@ class TestReceiver:
 
     def test_zeros_take_no_room(self, tmp_path: Path) -> None:
         data = bytes(4 << 20) + b"x"
-        receiver = Receiver(tmp_path)
+        receiver = Receiver(tmp_path, Progress())
         archive = made({"ireko.json": b'{"kind": "ireko-images", "version": 1}', "layers/1.qcow2": data})
         for place in range(0, len(archive), 1 << 16):
             receiver.feed(archive[place : place + (1 << 16)])
@@ -217,8 +224,17 @@ class TestReceiver:
         assert path.read_bytes() == data
         assert path.stat().st_blocks * 512 <= 128 << 10
 
+    def test_little_that_stands_for_much_is_stopped(self, tmp_path: Path) -> None:
+        """A megabyte that came may be tens of gigabytes."""
+        steps = Progress()
+        with closing(Receiver(tmp_path, steps)) as receiver:
+            receiver.feed(gzip.compress(made({"ireko.json": b'{"kind": "ireko-images", "version": 1}'})[:-1024]))
+            steps.cancel()
+            with pytest.raises(Cancelled):
+                receiver.feed(gzip.compress(head("layers/1.qcow2", GIB, 1) + bytes(16 << 20)))
+
     def test_a_manifest_that_is_too_large(self, tmp_path: Path) -> None:
-        receiver = Receiver(tmp_path)
+        receiver = Receiver(tmp_path, Progress())
         receiver.feed(made({"ireko.json": b'{"kind": "ireko-images", "version": 1}'})[:-1024])
         with pytest.raises(Damaged, match="it may have"):
             receiver.feed(head("manifest.json", 1 << 30, 1))
@@ -228,7 +244,7 @@ class TestReceiver:
     )
     def test_a_mark_that_can_not_be_read(self, tmp_path: Path, text: bytes) -> None:
         with pytest.raises(IrekoError):
-            Receiver(tmp_path).feed(made({"ireko.json": text}))
+            Receiver(tmp_path, Progress()).feed(made({"ireko.json": text}))
 
     def test_what_is_an_archive(self, tmp_path: Path) -> None:
         (tmp_path / "web").write_bytes(made({"x": b""}))

@@ -55,12 +55,8 @@ class Loader:
         if not path.is_absolute():
             raise InvalidInput(f'the path "{path}" must be absolute')
         async with self._context.work_folder() as folder:
-            with contextlib.closing(Receiver(folder)) as receiver:
-
-                def read(steps: Steps) -> Received:
-                    return _receive(path, receiver, steps)
-
-                received = await diskwork.do("reading the archive", read, progress=progress)
+            receive = partial(_receive, path, folder)
+            received = await diskwork.do("reading the archive", receive, progress=progress)
             return await self._store(received, folder, reference, progress)
 
     async def load(
@@ -68,8 +64,7 @@ class Loader:
     ) -> tuple[Loaded, ...]:
         """The same, of an archive that comes as a stream."""
         async with self._context.work_folder() as folder:
-            with contextlib.closing(Receiver(folder)) as receiver:
-                received = await _receive_stream(pieces, receiver, progress)
+            received = await _receive_stream(pieces, folder, progress)
             return await self._store(received, folder, reference, progress)
 
     async def _store(
@@ -242,8 +237,8 @@ def _usable(context: Context, layer: Layer) -> bool:
     return not any(each.linked for each in machines.chain(context, layer.id))
 
 
-def _receive(path: Path, receiver: Receiver, steps: Steps) -> Received:
-    with DiskFile(path) as file:
+def _receive(path: Path, folder: Path, steps: Steps) -> Received:
+    with DiskFile(path) as file, contextlib.closing(Receiver(folder, steps)) as receiver:
         length = file.length()
         steps.begin(length)
         place = 0
@@ -251,21 +246,22 @@ def _receive(path: Path, receiver: Receiver, steps: Steps) -> Received:
             receiver.feed(piece)
             place += len(piece)
             steps.advance(len(piece))
-    return receiver.finish()
+        return receiver.finish()
 
 
-async def _receive_stream(pieces: AsyncIterator[bytes], receiver: Receiver, progress: Progress) -> Received:
-    held, done = bytearray(), 0
+async def _receive_stream(pieces: AsyncIterator[bytes], folder: Path, progress: Progress) -> Received:
+    held, done, steps = bytearray(), 0, Steps()
     progress("receiving", None, None)
-    async for piece in pieces:
-        held += piece
-        if len(held) >= _PIECE:
-            await to_its_end(asyncio.to_thread(receiver.feed, bytes(held)))
-            done += len(held)
-            held.clear()
-            progress("receiving", done, None)
-    await to_its_end(asyncio.to_thread(receiver.feed, bytes(held)))
-    return await to_its_end(asyncio.to_thread(receiver.finish))
+    with contextlib.closing(Receiver(folder, steps)) as receiver:
+        async for piece in pieces:
+            held += piece
+            if len(held) >= _PIECE:
+                await diskwork.stoppable(partial(receiver.feed, bytes(held)), steps)
+                done += len(held)
+                held.clear()
+                progress("receiving", done, None)
+        await diskwork.stoppable(partial(receiver.feed, bytes(held)), steps)
+        return await diskwork.stoppable(receiver.finish, steps)
 
 
 def _check_shape(stored: StoredLayer, source: OpenLayer) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ireko.disk.base import Progress as Steps
 from ireko.disk.errors import told
 from ireko.disk.files import DiskFile
 from ireko.engine.archives import manifest
@@ -56,10 +57,14 @@ def is_archive(path: Path) -> bool:
 
 
 class Receiver:
-    """`feed` it all of a stream, then `finish`. Both block, and raise Damaged, InvalidInput, Unsupported, NoSpace."""
+    """`feed` it all of a stream, then `finish`. Both block, and raise Damaged, InvalidInput, Unsupported, NoSpace.
 
-    def __init__(self, folder: Path) -> None:
+    They stop when `steps` are cancelled: little that came may stand for much.
+    """
+
+    def __init__(self, folder: Path, steps: Steps) -> None:
         self._folder = folder
+        self._steps = steps
         self._paths: dict[str, Path] = {}
         self._files: dict[str, StoredFile] = {}
         self._texts: dict[str, bytes] = {}
@@ -75,13 +80,17 @@ class Receiver:
             if len(self._begin) < MARK_LENGTH:
                 return
             data = bytes(self._begin)
-            self._unpacker = unpacker(data, self._untar.feed)
+            self._unpacker = unpacker(data, self._take)
         try:
             self._unpacker.feed(data)
         except Damaged as error:
             if self._texts:
                 raise
             raise InvalidInput(f"this is no archive of images: {error.message}", hint=_UNPACK) from error
+
+    def _take(self, piece: bytes) -> None:
+        self._steps.advance(0)
+        self._untar.feed(piece)
 
     def close(self) -> None:
         """Let go of the file that is being written. May be repeated."""

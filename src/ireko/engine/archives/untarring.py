@@ -19,6 +19,8 @@ _EXTENSIONS = {tarfile.XHDTYPE, tarfile.XGLTYPE}
 _LONGEST_EXTENSION = 64 << 10
 _LARGEST = 1 << 62
 _LONGEST_NAME = 256
+_MOST_HEADERS = 1 << 16
+"""Of files, folders and extensions: each costs time, and compressed it is next to nothing."""
 _ZEROS = bytes(64 << 10)
 
 
@@ -59,6 +61,7 @@ class Untar:
         self._left = 0
         self._padding = 0
         self._records: dict[str, str] = {}
+        self._headers = 0
         self._ended = False
 
     def feed(self, data: bytes | memoryview) -> None:
@@ -105,6 +108,9 @@ class Untar:
         if not block.strip(b"\0"):
             self._ended = True
             return
+        self._headers += 1
+        if self._headers > _MOST_HEADERS:
+            raise Damaged(f"the archive has more than {_MOST_HEADERS} entries")
         try:
             info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError) as error:
