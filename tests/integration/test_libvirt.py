@@ -13,18 +13,17 @@ from pathlib import Path
 import pytest
 from tests.conftest import Typist, give_up
 from tests.integration import tiny_system
-from tests.integration.test_guests import Host
+from tests.integration.test_guests import LIMIT, Host
 from tests.integration.test_standalone import machine
 
 from ireko.disk.chain import open_chain
 from ireko.drivers.qemu import domain, standalone
 
-pytestmark = [pytest.mark.qemu, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 
 DAEMON = "/usr/sbin/libvirtd"
 # As root it wants users that only its whole package makes: in a namespace of its own it is somebody else.
 AS_A_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-LIMIT = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from .specimens import specimens
 
 def test_damaged_disks_give_our_errors_alone(tmp_path: Path) -> None:
     fuzzing = fuzz.Fuzzing(tmp_path)
-    assert fuzz.fuzz(fuzzing, seconds=3) > 0
+    assert fuzz.fuzz(fuzzing, seconds=120, count=200) > 0  # the same ones on any machine
     assert fuzzing.findings == []
 
 
