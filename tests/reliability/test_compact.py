@@ -45,6 +45,8 @@ async def test_room_comes_back_and_nothing_else_changes(world: World) -> None:
     for layer in database.layers.values():
         assert layer.size == disk_bytes(world.engine._context.paths.layer_disk(layer.id))
         machines.check_sealed(world.engine._context, layer)
+    images = world.engine.images
+    assert sum(step.size for step in images.history("mine")) == images.size(images.get("mine"))
     await world.check()
     await world.engine.containers.start("box")
     assert await world.ask("box", "cat", "/kept") == "new\n"

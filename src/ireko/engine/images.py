@@ -118,17 +118,25 @@ class Images:
         made = [image, *self._ancestors(image)]
         steps = list(reversed(image.history))
         known: list[Image | None] = [*made, *([None] * len(steps))]
+        sizes = self._sizes(image)
         return [
             HistoryRow(
                 id=each.id if each is not None else _MISSING,
                 created=step.created,
                 created_by=step.created_by,
                 comment=step.comment,
-                size=step.size,
+                size=size,
                 tags=() if each is None else tuple(str(name) for name in self.references(each.id)),
             )
-            for step, each in zip(steps, known, strict=False)
+            for step, each, size in zip(steps, known, sizes, strict=False)
         ]
+
+    def _sizes(self, image: Image) -> list[int]:
+        """What the layer of each step takes now, the newest first; what it took then where steps and layers are not the same."""
+        found = self._context.database.layers
+        if len(image.history) == len(image.layers) and all(each in found for each in image.layers):
+            return [found[each].size for each in reversed(image.layers)]
+        return [step.size for step in reversed(image.history)]
 
     def recipes(self) -> list[RecipeSummary]:
         """The built-in recipes."""
