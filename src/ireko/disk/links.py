@@ -65,19 +65,25 @@ def candidates(child: Path, reference: ParentReference, folders: Folders) -> Ite
 
     There a name that was recorded on Windows fits in upper and lower case, as it does on Windows itself.
     """
-    names: dict[str, None] = {}
-    for recorded in reference.paths:
-        pure = recorded.pure()
-        if "\0" in recorded.text or not pure.name:
-            continue
-        names[pure.name] = None
-        if (path := _native(child, recorded, pure)) is not None:
-            yield path
+    yield from recorded_places(child, reference)
     if reference.identities:
+        names = dict.fromkeys(each.pure().name for each in _named(reference))
         for name in names:
             yield from (folder / name for folder in (child.parent, *folders.paths))
         if not _WINDOWS and names and any(each.windows for each in reference.paths):
             yield from _in_any_case(tuple(names), (child.parent, *folders.paths), folders)
+
+
+def recorded_places(child: Path, reference: ParentReference) -> Iterator[Path]:
+    """Where the child itself says that its parent is, as far as that means something on this system."""
+    for recorded in _named(reference):
+        if (path := _native(child, recorded, recorded.pure())) is not None:
+            yield path
+
+
+def _named(reference: ParentReference) -> list[RecordedPath]:
+    """The recorded paths that can be those of a file."""
+    return [each for each in reference.paths if "\0" not in each.text and each.pure().name]
 
 
 def _in_any_case(names: Sequence[str], places: Iterable[Path], folders: Folders) -> Iterator[Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -95,6 +96,6 @@ def intact_seal(path: Path, file: DiskFile) -> Seal | None:
     if (length, modified) != (seal.length, seal.modified):
         found = f"{length} bytes long and written to at {modified}"
         wanted = f"{seal.length} bytes long and written to at {seal.modified}, as when it was sealed"
-        hint = f'seal it again: "ireko disk seal {path}" tells whether its content is still the same'
+        hint = f"ireko disk seal {shlex.quote(str(path))} tells whether its content is still the same"
         raise DiskDamaged(path, "the file", found=found, wanted=wanted, hint=hint)
     return seal

@@ -41,6 +41,7 @@ _KNOWN = (
     (0, b"\x28\xb5\x2f\xfd", Unread("compressed with zstd", _UNPACK)),
     (0, b"BZh", Unread("compressed with bzip2", _UNPACK)),
     (0, b"PK\3\4", Unread("a zip archive", _UNPACK)),
+    (0, b'{\n "diff_id"', Unread("the seal of a disk", "name the disk that it lies beside")),
 )
 
 

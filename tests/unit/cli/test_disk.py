@@ -627,3 +627,26 @@ def test_a_disk_in_use_is_called_so(cli, tmp_path: Path) -> None:
         for verb in ("info", "check"):
             assert cli("disk", verb, "--format", told, str(disk)).out == "true false\n"
     assert cli("disk", "info", "--format", told, str(disk)).out == "false false\n"
+
+
+def test_a_parent_that_has_come_beside_its_child_is_recorded_there(cli, tmp_path: Path) -> None:
+    (tmp_path / "bases").mkdir()
+    base = write_disk(tmp_path / "bases" / "base.vhdx")
+    leaf = write_disk(tmp_path / "leaf.avhdx", base, seed=2)
+    before = shown(leaf, within=(tmp_path,))
+    beside = base.rename(tmp_path / "base.vhdx")
+    assert cli("disk", "check", str(leaf)).code == 0  # under its name here, which Hyper-V would not look for
+    assert cli("disk", "repair", str(leaf)).out == f"{leaf}: its parent is {beside}\n"
+    with open_layer(leaf) as layer:
+        assert layer.info.parent is not None
+        assert layer.info.parent.paths[0].text == ".\\base.vhdx"
+    assert shown(leaf) == before
+    assert cli("disk", "repair", str(leaf)).out == f"{leaf}: nothing to repair\n"
+
+
+def test_a_seal_is_told_from_the_disk_that_it_is_of(cli, tmp_path: Path) -> None:
+    disk = write_disk(tmp_path / "a.qcow2")
+    assert cli("disk", "seal", str(disk)).code == 0
+    ran = cli("disk", "info", f"{disk}.seal")
+    assert "the file is the seal of a disk, it must be" in ran.err
+    assert "hint: name the disk that it lies beside\n" in ran.err

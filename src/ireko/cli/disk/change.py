@@ -29,7 +29,7 @@ from ireko.disk.base import LayerInfo
 from ireko.disk.chain import open_chain
 from ireko.disk.errors import DiskError
 from ireko.disk.formats import open_layer
-from ireko.disk.links import Folders, candidates
+from ireko.disk.links import recorded_places
 from ireko.errors import NotModified
 
 
@@ -127,7 +127,7 @@ def _holds(file: Path, folders: tuple[Path, ...]) -> bool:
             info, parent = chain.leaf.info, chain.parent
             if parent is None or info.parent is None:
                 return False
-            return any(_same(each, parent.info.path) for each in candidates(file, info.parent, Folders(())))
+            return any(_same(each, parent.info.path) for each in recorded_places(file, info.parent))
     except DiskError as error:
         if error.path != file:
             raise
