@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Extent,
         ExtentKind,
         Identity,
+        Kept,
         Layer,
         LayerInfo,
         LayerWriter,
@@ -57,6 +58,7 @@ __all__ = [
     "Extent",
     "ExtentKind",
     "Identity",
+    "Kept",
     "Layer",
     "LayerInfo",
     "LayerWriter",
@@ -96,7 +98,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "base": "Allocation Extent ExtentKind Identity Layer LayerInfo LayerWriter NewLayer "
+    "base": "Allocation Extent ExtentKind Identity Kept Layer LayerInfo LayerWriter NewLayer "
     "ParentReference PathKind Problem Progress RecordedPath",
     "chain": "Chain chain_ids check_chain follow_chain open_chain",
     "delta": "Piece chain_id diff_id read_delta write_delta",

@@ -105,13 +105,29 @@ class Identity:
     disk: str = ""
 
 
+class Kept(NamedTuple):
+    """A part of a file that means nothing here, and goes along when the file is written anew in its own format.
+
+    `name` is a UUID, `of_user` sets such names apart from the format's own. What is `of_disk` belongs to the disk that the guest
+    sees: a child takes it over from its parent, and a parent from the child that is merged into it. `is_required`: who doesn't
+    know it must not open the file.
+    """
+
+    name: str
+    data: bytes
+    of_user: bool = False
+    of_disk: bool = False
+    is_required: bool = False
+
+
 @dataclass(frozen=True)
 class LayerInfo:
     """What a layer's file says of itself.
 
     `size` is the virtual size, `block_size` the unit of allocation, all in bytes. `dirty`: the file was not closed after its last
     use, or is in use right now; what was noted in its log is taken into account. `snapshots` is how many other states of the disk
-    the file holds; they are left aside. `details` are facts of the one format, for people.
+    the file holds; they are left aside. `kept` goes along when the file is written anew. `details` are facts of the one format,
+    for people.
     """
 
     path: Path
@@ -125,6 +141,7 @@ class LayerInfo:
     parent: ParentReference | None = None
     dirty: bool = False
     snapshots: int = 0
+    kept: tuple[Kept, ...] = ()
     details: dict[str, str] = field(default_factory=dict)
 
 
@@ -272,7 +289,7 @@ class NewLayer:
     """What a new layer is to be. 0 and "" stand for the format's own default.
 
     `parent` makes it a differencing one; its paths are recorded as they are. `content_id` and `disk_id` are UUIDs; by default
-    new ones. `disk_id` must be the parent's when there is a parent.
+    new ones. `disk_id` must be the parent's when there is a parent. `kept` is for formats that have such; others leave it out.
     """
 
     size: int
@@ -283,6 +300,7 @@ class NewLayer:
     parent: ParentReference | None = None
     content_id: str = ""
     disk_id: str = ""
+    kept: tuple[Kept, ...] = ()
 
 
 class LayerWriter(ABC):

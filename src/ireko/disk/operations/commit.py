@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ireko.disk.base import Layer, Progress
+from ireko.disk.base import Kept, Layer, Progress
 from ireko.disk.chain import Chain, open_chain
 from ireko.disk.differences import write_merged
 from ireko.disk.errors import told
@@ -73,13 +73,21 @@ def _merge(chain: Chain, progress: Progress) -> None:
         refuse_smaller(parent.info.path, child.info.size, parent.info.format, chain.layers[2].info)
     top, below = View((child, parent)), View(chain.layers[2:], child.info.size)
     same = same_as(parent.info, any_sector=True)
-    new = replace(same, size=child.info.size, content_id=_identity(child, parent))
+    new = replace(same, size=child.info.size, content_id=_identity(child, parent), kept=_kept(child, parent))
     rewrite(parent.info, new, lambda writer: write_merged(top, below, writer, progress), done_with=chain)
 
 
 def _identity(child: Layer, parent: Layer) -> str:
     """What is shown is what the child shows; by that an interrupted merge is known again."""
     return child.info.identity.content if child.info.format == parent.info.format else ""
+
+
+def _kept(child: Layer, parent: Layer) -> tuple[Kept, ...]:
+    """What goes along of both: what belongs to the disk is the child's, what belongs to the file the parent's."""
+    if child.info.format != parent.info.format:
+        return parent.info.kept
+    of_file = [each for each in parent.info.kept if not each.of_disk]
+    return (*of_file, *(each for each in child.info.kept if each.of_disk))
 
 
 def _merged_already(path: Path, folders: Sequence[Path]) -> Path | None:

@@ -96,4 +96,5 @@ def _new_layer(shown: View, onto: Chain, place: Path, format_name: str) -> NewLa
         sector_size=below.sector_size if identifying else smallest,
         parent=reference_to(below, place),
         disk_id=onto.base.info.identity.disk,
+        kept=tuple(each for each in below.kept if each.of_disk),
     )

@@ -40,6 +40,7 @@ def same_as(info: LayerInfo, *, any_sector: bool = False) -> NewLayer:
         parent=info.parent,
         content_id=info.identity.content,
         disk_id=info.identity.disk,
+        kept=info.kept,
     )
 
 

@@ -18,6 +18,7 @@ from ireko.disk.vhdx.structures import (
     BITMAP_PRESENT,
     HEADER_OFFSETS,
     HEADER_SECTION_LENGTH,
+    METADATA_REGION,
     MIB,
     OFFSET_MASK,
     REGION_TABLE_OFFSETS,
@@ -36,6 +37,7 @@ def check_structures(structures: Structures, progress: Progress) -> Iterator[Pro
     """Everything that breaks a rule."""
     yield from _headers(structures)
     yield from _regions(structures)
+    yield from _items(structures)
     yield from _BatCheck(structures, progress).problems()
 
 
@@ -67,6 +69,14 @@ def _regions(structures: Structures) -> Iterator[Problem]:
         yield Problem("region table 2", "different from the first", "the same", REGION_TABLE_OFFSETS[1])
     for before, after, offset in overlapping(_spans(structures)):
         yield Problem(after, f"on top of {before}", "apart from it", offset)
+
+
+def _items(structures: Structures) -> Iterator[Problem]:
+    items = [each for each in structures.metadata.items if each.length]
+    spans = [(each.offset, each.offset + each.length, f"the metadata item {each.item_id}") for each in items]
+    region = next(each for each in structures.regions if each.guid == METADATA_REGION)
+    for before, after, offset in overlapping(spans):
+        yield Problem(after, f"on top of {before}", "apart from it", region.file_offset + offset)
 
 
 def _spans(structures: Structures) -> list[tuple[int, int, str]]:

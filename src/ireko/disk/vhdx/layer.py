@@ -166,6 +166,7 @@ def _describe(structures: Structures) -> LayerInfo:
         identity=Identity(str(header.data_write_guid), str(metadata.disk_id)),
         parent=metadata.parent,
         dirty=header.log_guid != NIL,
+        kept=metadata.kept,
         details=_details(structures),
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from ireko.disk.base import ParentReference
+from ireko.disk.base import Kept, ParentReference
 from ireko.disk.errors import DiskDamaged, DiskUnsupported
 from ireko.disk.vhdx.locator import reference, unpack_locator
 from ireko.disk.vhdx.log import ReplayedFile
@@ -18,6 +19,8 @@ from ireko.disk.vhdx.structures import (
     HAS_PARENT,
     INCOMPLETE_FILE,
     ITEMS_MAXIMUM,
+    KEPT_ITEMS_MAXIMUM,
+    KEPT_MAXIMUM,
     LABEL_STORAGE,
     LEAVE_BLOCKS_ALLOCATED,
     LOGICAL_SECTOR_SIZE,
@@ -45,6 +48,8 @@ _NAMES = {
     GEOMETRY.int: "the geometry",
     LABEL_STORAGE.int: "the label storage",
 }
+_WRITTEN = _NAMES.keys() - {LABEL_STORAGE.int}
+"""Those that a new file has from what it is, or, like the geometry, that follow from that."""
 _AT_ONCE = 4096
 """Bytes of the table, and of the items, that are read before it is known how long they are."""
 
@@ -62,6 +67,7 @@ class Metadata:
     parent: ParentReference | None
     locator: dict[str, str]
     items: list[MetadataEntry]
+    kept: tuple[Kept, ...]
 
 
 class _Reader:
@@ -139,6 +145,15 @@ class _Reader:
         offset = self._region.file_offset + entry.offset
         return DiskDamaged(self._file.path, _NAMES[item_id.int], offset=offset, found=found, wanted=wanted)
 
+    def kept(self) -> Iterator[Kept]:
+        """The items that mean nothing here; none when they are more than there is room for in a new file."""
+        entries = [each for each in self.items if each.is_user or each.item_id.int not in _WRITTEN]
+        if len(entries) > KEPT_ITEMS_MAXIMUM or sum(each.length for each in entries) > KEPT_MAXIMUM:
+            return
+        for each in entries:
+            data = self._read(each.offset, each.length, f"the metadata item {each.item_id}") if each.length else b""
+            yield Kept(str(each.item_id), data, each.is_user, each.is_virtual_disk, each.is_required)
+
     def locator(self) -> tuple[dict[str, str], ParentReference]:
         data = self.item(PARENT_LOCATOR)
         try:
@@ -173,4 +188,5 @@ def read_metadata(file: ReplayedFile, region: Region) -> Metadata:
         parent=parent,
         locator=locator,
         items=reader.items,
+        kept=tuple(reader.kept()),
     )

@@ -17,6 +17,8 @@ from ireko.disk.vhdx.structures import (
     FILE_PARAMETERS,
     HAS_PARENT,
     INCOMPLETE_FILE,
+    KEPT_ITEMS_MAXIMUM,
+    KEPT_MAXIMUM,
     LEAVE_BLOCKS_ALLOCATED,
     LOG_VERSION,
     LOGICAL_SECTOR_SIZE,
@@ -86,10 +88,14 @@ class Plan:
         """The metadata table and items, and where they go; unless complete, with the mark that the file is not finished."""
         entries, items = [], b""
         for item_id, is_virtual_disk, data in self._items():
-            entries.append(
-                MetadataEntry(item_id, MetadataTable.LENGTH + len(items), len(data), is_virtual_disk=is_virtual_disk)
-            )
+            place = MetadataTable.LENGTH + len(items)
+            entries.append(MetadataEntry(item_id, place, len(data), is_virtual_disk=is_virtual_disk))
             items += data
+        for kept in self.new.kept:
+            place = MetadataTable.LENGTH + len(items) if kept.data else 0
+            flags = kept.of_user, kept.of_disk, kept.is_required
+            entries.append(MetadataEntry(_uuid(kept.name), place, len(kept.data), *flags))
+            items += kept.data
         return _METADATA_OFFSET, MetadataTable.pack(entries if complete else [*entries, _INCOMPLETE]) + items
 
     def _items(self) -> list[tuple[UUID, bool, bytes]]:
@@ -126,6 +132,7 @@ def plan(new: NewLayer) -> Plan:
         raise InvalidInput(f"the size is {new.size}, VHDX has multiples of {new.sector_size} above 0 and up to 64 TiB")
     if (new.parent is None) is (new.allocation is Allocation.DIFFERENCING):
         raise InvalidInput(f"a {new.allocation.value} disk {'needs a' if not new.parent else 'can have no'} parent")
+    _check_kept(new)
     if new.parent:
         pack_locator(new.parent)
         if not new.disk_id:
@@ -138,6 +145,15 @@ def plan(new: NewLayer) -> Plan:
         content_id=_uuid(new.content_id),
         disk_id=_uuid(new.disk_id),
     )
+
+
+def _check_kept(new: NewLayer) -> None:
+    length = sum(len(each.data) for each in new.kept)
+    if length > KEPT_MAXIMUM or len(new.kept) > KEPT_ITEMS_MAXIMUM:
+        raise InvalidInput(
+            f"there are {len(new.kept)} metadata items of {length} bytes to keep, "
+            f"there is room for {KEPT_ITEMS_MAXIMUM} of {KEPT_MAXIMUM}"
+        )
 
 
 def _default_block_size(new: NewLayer) -> int:

@@ -40,6 +40,9 @@ ALIGNMENT = MIB
 VERSION, LOG_VERSION = 1, 0
 REGIONS_MAXIMUM = ITEMS_MAXIMUM = 2047
 
+KEPT_MAXIMUM, KEPT_ITEMS_MAXIMUM = 1 << 19, ITEMS_MAXIMUM - 7
+"""Bytes, and number, of metadata items that mean nothing here: there is room for them beside those of our own."""
+
 SIZE_MAXIMUM = 64 << 40
 BLOCK_SIZE_MINIMUM, BLOCK_SIZE_MAXIMUM = MIB, 256 * MIB
 SECTOR_SIZES = (512, 4096)
