@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ def look(chain: Chain, *, asked: int, like: int) -> Disk:
     if told and asked not in {0, told}:
         raise InvalidInput(
             f'the disk "{leaf.path}" says that its sectors have {told} bytes: they can\'t have {asked}',
-            hint="leave --sector-size out",
+            hint=f"ireko image import {shlex.quote(str(leaf.path))} takes it as it is",
         )
     size = told or asked or like
     contents = partitions.look(chain.view, sector_size=size)

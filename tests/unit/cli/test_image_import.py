@@ -52,6 +52,14 @@ def test_processors_are_a_number(cli, number: str) -> None:
         assert "'--cpus'" in ran.err
 
 
+@pytest.mark.parametrize(("words", "size"), [([], 0), (["--sector-size", "4096"], 4096)])
+def test_sectors(cli, words: list[str], size: int) -> None:
+    answer(cli, "POST /ireko/images/import")
+    cli("image", "import", *words, "x.raw")
+    assert asked(cli)["SectorSize"] == size
+    assert cli("image", "import", "--sector-size", "1024", "x.raw").code == 125
+
+
 def test_no_name_is_no_path(cli) -> None:
     answer(cli, "POST /ireko/images/import")
     cli("image", "import", "")
