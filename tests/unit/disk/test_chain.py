@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ireko.disk.base import Allocation, NewLayer, ParentReference, PathKind, Progress, RecordedPath
-from ireko.disk.chain import check_chain, follow_chain, open_chain
+from ireko.disk.chain import LONGEST, check_chain, follow_chain, open_chain
 from ireko.disk.formats import create_layer, open_layer
 from ireko.disk.links import ChainBroken
 from ireko.disk.operations import seal
 from ireko.disk.reference import reference_to
 from ireko.errors import Damaged, IrekoError, NotFound, Unsupported
 
-from .model import ABSENT, DATA, MIB, Content
+from .model import ABSENT, DATA, MIB, Content, pattern
 from .stacks import Stack, add_layer, stacks
 
 BASE = Content(1, ((0, 64 << 10, DATA), (64 << 10, MIB, ABSENT)))
@@ -204,3 +204,34 @@ def test_a_chain_of_a_hundred_layers_is_quick(tmp_path: Path) -> None:
     with open_chain(stack.write(tmp_path)[-1]) as chain:
         assert len(chain.layers) == 100
         assert chain.view.read(0, MIB) == stack.shown()
+
+
+@pytest.mark.parametrize(("count", "fits"), [(LONGEST, True), (LONGEST + 1, False), (1000, False)])
+def test_a_chain_has_an_end(tmp_path: Path, count: int, fits: bool) -> None:
+    """Whatever it is, all its files are closed afterwards."""
+    reference = ParentReference((RecordedPath(PathKind.RELATIVE, "0000.qcow2"),), format="qcow2")
+    add_layer(tmp_path / "0000.qcow2", Content(1, ((0, MIB, DATA),)))
+    with create_layer(tmp_path / "0001.qcow2", NewLayer(MIB, Allocation.DIFFERENCING, parent=reference)) as writer:
+        writer.finish()
+    child = (tmp_path / "0001.qcow2").read_bytes()
+    for number in range(2, count):
+        below = f"{number - 1:04}.qcow2".encode()
+        (tmp_path / f"{number:04}.qcow2").write_bytes(child.replace(b"0000.qcow2", below))
+    leaf = tmp_path / f"{count - 1:04}.qcow2"
+    if fits:
+        with open_chain(leaf) as chain:
+            assert len(chain.layers) == count
+            assert chain.view.read(0, 512) == pattern(1, 0, 512)
+    else:
+        with pytest.raises(ChainBroken, match=f"more than {LONGEST} layers"):
+            open_chain(leaf)
+    assert open_below(tmp_path) == []
+
+
+def open_below(folder: Path) -> list[str]:
+    """The files in a folder that this process has open, where the system tells."""
+    numbers = Path("/proc/self/fd")
+    if not numbers.is_dir():
+        return []
+    links = [os.path.realpath(each) for each in numbers.iterdir()]
+    return [each for each in links if each.startswith(f"{folder}/")]

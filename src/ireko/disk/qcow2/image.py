@@ -17,6 +17,7 @@ from ireko.disk.qcow2.structure import (
     INCOMPATIBLE_DIRTY,
     L1_MAXIMUM,
     Header,
+    name_text,
     unpack_extensions,
 )
 from ireko.errors import Damaged
@@ -96,7 +97,7 @@ def _parse(data: bytes, status: os.stat_result) -> Qcow2Info:
     extensions = unpack_extensions(data[:end], header.header_length)
     return Qcow2Info(
         capacity=header.size,
-        backing_file=os.fsdecode(data[header.backing_file_offset : name_end]) if header.backing_file_offset else "",
+        backing_file=name_text(data[header.backing_file_offset : name_end]) if header.backing_file_offset else "",
         backing_format=extensions.get(EXTENSION_BACKING_FORMAT, b"").decode(errors="replace"),
         dirty=bool(header.incompatible_features & (INCOMPATIBLE_DIRTY | INCOMPATIBLE_CORRUPT)),
         header=header,

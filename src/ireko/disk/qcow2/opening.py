@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from ireko.disk import unread
@@ -31,6 +30,7 @@ from ireko.disk.qcow2.structure import (
     VERSION_3,
     ZSTD,
     Header,
+    name_text,
     unpack_extensions,
 )
 
@@ -206,7 +206,7 @@ def _backing_file(file: DiskFile, data: bytes, header: Header) -> str:
         found = f"{length} bytes at {start}"
         wanted = f"{BACKING_NAME_MAXIMUM} bytes or less, in the first {limit}"
         raise DiskDamaged(file.path, "the parent's name", offset=8, found=found, wanted=wanted)
-    return os.fsdecode(data[start : start + length])
+    return name_text(data[start : start + length])
 
 
 def _compression(file: DiskFile, data: bytes, header: Header) -> int:

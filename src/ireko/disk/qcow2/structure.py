@@ -5,6 +5,7 @@ https://www.qemu.org/docs/master/interop/qcow2.html; all numbers are big-endian.
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import astuple, dataclass
 
@@ -111,6 +112,14 @@ def unpack_extensions(data: bytes, offset: int) -> dict[int, bytes]:
         found[kind] = data[offset : offset + length]
         offset += length + -length % 8
     return found
+
+
+def name_text(data: bytes) -> str:
+    """The parent's name. On Windows names are Unicode: bytes that are none can't be one, but must be told of."""
+    try:
+        return os.fsdecode(data)
+    except UnicodeDecodeError:
+        return data.decode(errors="replace")
 
 
 def pack_offset(offset: int) -> bytes:
