@@ -111,8 +111,6 @@ class Exporter:
                 yield Writer(self._context, contents, found, kernels, format_name=format_name, folder=folder)
 
     def _check(self, target: Target) -> None:
-        if not target.path.is_absolute():
-            raise InvalidInput(f'the path "{target.path}" must be absolute')
         with told(target.path):
             self._check_place(target)
 

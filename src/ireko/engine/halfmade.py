@@ -27,7 +27,9 @@ _log = logging.getLogger(__name__)
 
 
 def check_place(context: Context, place: Path) -> None:
-    """Raises NotFound when there is no folder for a place to be in, InvalidInput when it is in our own root, or can't be."""
+    """Raises NotFound when there is no folder for a place to be in, InvalidInput when it is in our own root, or is no place."""
+    if not place.is_absolute():
+        raise InvalidInput(f'the path "{place}" must be absolute')
     if "\0" in str(place):
         raise InvalidInput(f"the path {str(place)!r} has a NUL character")
     root = context.paths.root

@@ -201,8 +201,6 @@ def _look(context: Context, container: Container, sector_size: int) -> partition
 
 
 def _check_place(context: Context, place: Path) -> None:
-    if not place.is_absolute():
-        raise InvalidInput(f'the path "{place}" must be absolute')
     if ".." in place.parts or not place.name:
         raise InvalidInput(f'the path "{place}" names no new folder')
     halfmade.check_place(context, place)
