@@ -17,7 +17,7 @@ from ireko.errors import Unavailable
 
 _PROGRAM = (sys.executable, "-m", "ireko", "serve")
 _ROOT_TAKEN = 75
-_DEADLINE = 60.0  # seconds; a daemon that finds many machines again on a slow host takes some
+_DEADLINE = 180.0  # seconds; a daemon that finds many machines again on a busy host takes some, and one that fails ends
 _GRACE = 10.0  # seconds for a daemon that has closed the pipe to end
 _TAIL = 2000
 
