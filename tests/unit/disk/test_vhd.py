@@ -185,6 +185,16 @@ def test_the_copy_of_the_footer_stands_in_for_it(tmp_path: Path) -> None:
         open_layer(path)
 
 
+@pytest.mark.parametrize("length", [8, 67, 68, 84, 85, 511])
+def test_a_file_that_ends_within_a_footer_is_no_disk(tmp_path: Path, length: int) -> None:
+    """Whatever its checksum says."""
+    path = tmp_path / "disk.vhd"
+    data = bytearray(b"conectix".ljust(length, b"\0"))
+    path.write_bytes(seal(data, 64) if length >= 68 else data)
+    with pytest.raises(DiskDamaged, match="cut off after"):
+        open_layer(path)
+
+
 def test_other_types_and_versions_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "disk.vhd"
     with create_layer(path, NewLayer(MIB, Allocation.FIXED)) as writer:

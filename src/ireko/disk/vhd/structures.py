@@ -93,6 +93,8 @@ class Footer:
         """Read a footer. Raises ValueError with what was found."""
         if not data.startswith(cls.COOKIE):
             raise ValueError(f"without a cookie ({data[:8]!r})")
+        if len(data) < cls.LENGTH:
+            raise ValueError(f"cut off after {len(data)} bytes")
         if not _checksum_is_right(data, _FOOTER_CHECKSUM):
             raise ValueError("at odds with its checksum")
         _, *fields = _FOOTER.unpack_from(data)
