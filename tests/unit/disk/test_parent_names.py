@@ -161,3 +161,39 @@ def test_no_folder_outside_is_searched(tmp_path: Path) -> None:
         open_chain(child)
     with pytest.raises(ChainBroken):
         repair(child)
+
+
+@pytest.mark.parametrize("suffix", ["vhdx", "vhd"])
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (PathKind.ABSOLUTE, r"Q:\disks\Base"),
+        (PathKind.ABSOLUTE, r"\\?\Q:\disks\Base"),
+        (PathKind.ABSOLUTE, r"\\server\share\disks\Base"),
+        (PathKind.VOLUME, r"\\?\Volume{26a21bda-a627-11d7-9931-806e6f6e6963}\disks\Base"),
+        (PathKind.RELATIVE, r"..\..\gone\Base"),
+        (PathKind.RELATIVE, "Base"),
+    ],
+)
+def test_one_path_of_any_kind_is_enough_beside_the_child(
+    tmp_path: Path, suffix: str, kind: PathKind, text: str
+) -> None:
+    """Such as that of a chain which was copied from a Windows host into one folder."""
+    base, child = tmp_path / f"Base.{suffix}", tmp_path / f"child.{suffix}"
+    add_layer(base, BASE)
+    with open_layer(base) as layer:
+        identity = layer.info.identity
+    path = RecordedPath(kind, f"{text}.{suffix}", windows=True)
+    parent = ParentReference((path,), (identity.content,), suffix)
+    new = NewLayer(MIB, Allocation.DIFFERENCING, parent=parent, disk_id=identity.disk)
+    if suffix == "vhd" and kind is PathKind.VOLUME:
+        with pytest.raises(InvalidInput):
+            create_layer(child, new)
+        return
+    with create_layer(child, new) as writer:
+        CHILD.write(writer)
+        writer.finish()
+    assert_linked(child, base)
+    with open_layer(child) as layer:
+        assert layer.info.parent is not None
+        assert [(each.kind, each.pure().name) for each in layer.info.parent.paths] == [(kind, base.name)]
