@@ -220,8 +220,10 @@ class DiskStream(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to an offset, which may lie behind the end. Raises ValueError for one before the beginning."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._view.size}[whence]
+        """Go to an offset, which may lie behind the end. Raises ValueError for one before the beginning, or from nowhere."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._view.size}.get(whence)
+        if base is None:
+            raise ValueError(f"no offset is counted from {whence}")
         if base + offset < 0:
             raise ValueError(f"the offset {base + offset} is before the beginning")
         self._position = base + offset

@@ -61,6 +61,8 @@ def test_a_stream_reads_and_seeks(tmp_path: Path) -> None:
             stream.seek(10, os.SEEK_CUR)
             assert stream.read(20) == whole[5010:5030]
             assert stream.seek(2 * MIB) == 2 * MIB
+            with pytest.raises(ValueError, match="counted from 9"):
+                stream.seek(0, 9)
             assert stream.read(1) == b""
 
 

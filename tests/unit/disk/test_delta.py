@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ireko.disk.base import Progress
 from ireko.disk.delta import WINDOW, chain_id, diff_id, identity_of, read_delta
+from ireko.disk.errors import Cancelled
 from ireko.disk.formats import open_layer
 from ireko.disk.zeros import UNIT, zero_runs
 
@@ -119,3 +123,22 @@ def test_ids_are_chained_as_oci_does() -> None:
     made = UUID(identity_of(first))
     assert (made.version, made.variant) == (8, "specified in RFC 4122")
     assert identity_of(first) != identity_of(second)
+
+
+@pytest.mark.parametrize("steps", [2, 5, 99])
+def test_no_thread_is_left_behind(tmp_path: Path, steps: int) -> None:
+    """However it ends: cancelled among the chunks, or in the end."""
+    path = tmp_path / "disk.raw"
+    path.write_bytes(b"x" * (9 * MIB))
+    left = steps
+
+    def report(_: int, __: int) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            progress.cancel()
+
+    progress = Progress(report)
+    with open_layer(path) as layer, contextlib.suppress(Cancelled):
+        diff_id(layer, progress)
+    assert [each.name for each in threading.enumerate() if each.name.startswith("ireko-hash")] == []
