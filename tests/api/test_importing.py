@@ -367,6 +367,14 @@ class TestLink:
         assert (answered.status, f'"{disk}"' in answered.body["message"]) == (500, True)
         assert f'"{disk}"' in error(await told(http, "/ireko/images/linked/flatten"))
 
+    async def test_a_path_through_a_folder_needs_it_no_more(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
+        base = write_disk(tmp_path / "base.qcow2", {0: 1})
+        (tmp_path / "folder").mkdir()
+        await bring(http, tmp_path / "folder" / ".." / "base.qcow2", "linked", Link=True)
+        (tmp_path / "folder").rmdir()
+        assert shown(daemon, "linked", daemon.engine.system.root(), tmp_path) == content(base)
+        assert (await http("GET", "/images/linked/json")).body["Linked"] == [str(base)]
+
     async def test_a_change_is_noticed(self, http: Http, tmp_path: Path) -> None:
         base = write_disk(tmp_path / "base.qcow2", {0: 1})
         leaf = write_disk(tmp_path / "leaf.qcow2", {64: 2}, parent=base)
@@ -403,6 +411,14 @@ class TestAdopt:
         disk = write_disk(tmp_path / "db.qcow2", {0: 1})
         await told(http, "/ireko/adopt", {"Machine": str(disk), "Name": "db:1"})
         assert shown(daemon, "db:1") == content(disk)
+
+    async def test_a_folder_is_called_as_it_is_whatever_led_to_it(
+        self, http: Http, daemon: Daemon, tmp_path: Path
+    ) -> None:
+        (tmp_path / "web" / "disks").mkdir(parents=True)
+        disk = write_disk(tmp_path / "web" / "disk.qcow2", {0: 1})
+        await told(http, "/ireko/adopt", {"Machine": str(tmp_path / "web" / "disks" / "..")})
+        assert shown(daemon, "web") == content(disk)
 
     async def test_several_machines_in_one_folder(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         write_disk(tmp_path / "one.vhdx", {0: 1})

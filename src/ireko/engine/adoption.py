@@ -17,7 +17,7 @@ from ireko.disk.operations.rewriting import disks_in
 from ireko.drivers.base import ExistingMachine
 from ireko.engine import diskwork
 from ireko.engine.context import Context
-from ireko.engine.importing import Imported, Importer, Settings, Source, is_folder
+from ireko.engine.importing import Imported, Importer, Settings, Source, is_folder, straight
 from ireko.errors import Ambiguous, Conflict, Denied, InvalidInput, IrekoError, Kind, NotFound
 from ireko.model.names import Reference
 from ireko.model.recipe import Progress
@@ -75,6 +75,9 @@ class Adopter:
     async def _find(self, machine: str, within: tuple[Path, ...], progress: Progress) -> _Found:
         path = Path(machine)
         folder = path.is_absolute() and is_folder(path)
+        if path.is_absolute():
+            path = straight(path)
+            machine = str(path)
         existing = await self._existing(machine)
         if existing is not None:
             if path.is_absolute():

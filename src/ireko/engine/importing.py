@@ -79,6 +79,7 @@ class Importer:
         Raises NotFound, InvalidInput, Conflict (a machine writes to the disk), Unsupported, Damaged, NoSpace.
         """
         _check(source, settings)
+        source = replace(source, path=straight(source.path))
         boot = settings.like.config.boot if settings.like else None
         async with (
             layers.holding(self._context, boot=boot),
@@ -125,6 +126,14 @@ def _check(source: Source, settings: Settings) -> None:
     if is_folder(source.path):
         hint = f"ireko adopt {shlex.quote(str(source.path))}"
         raise InvalidInput(f'"{source.path}" is a folder: a disk is a file', hint=hint)
+
+
+def straight(path: Path) -> Path:
+    """The same place without "..": a path that leads through a folder is of no use once that is gone, and may name nothing."""
+    if ".." not in path.parts:
+        return path
+    with told(path):
+        return path.resolve() if path.name == ".." else path.parent.resolve() / path.name
 
 
 def is_folder(path: Path) -> bool:
