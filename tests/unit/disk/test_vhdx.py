@@ -31,7 +31,7 @@ def problems(layer: Layer) -> list[str]:
 @st.composite
 def new_layers(draw: st.DrawFn) -> NewLayer:
     sector = draw(st.sampled_from([512, 4096]))
-    block = draw(st.sampled_from([1, 2, 8])) * MIB
+    block = draw(st.sampled_from([1, 2, 8, 256])) * MIB
     whole = draw(st.sampled_from([0, 1, 3, 7, CHUNK // block, 2 * CHUNK // block - 1, 9 * CHUNK // block]))
     size = whole * block + draw(st.integers(0, block // sector)) * sector or sector
     allocation = draw(st.sampled_from([Allocation.DYNAMIC, Allocation.DIFFERENCING, Allocation.DIFFERENCING]))
