@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,7 +42,9 @@ class _Target:
 
 def _no_folder(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
     if path.is_dir():
-        raise InvalidInput(f'"{path}" is a folder', hint=f"name a file in it: {path / 'disk'}.{FORMATS[0]}")
+        raise InvalidInput(
+            f'"{path}" is a folder', hint=f"name a file in it: {shlex.quote(str(path / f'disk.{FORMATS[0]}'))}"
+        )
     return path
 
 
