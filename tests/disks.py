@@ -25,12 +25,12 @@ def write_disk(
         with open_layer(parent) as below:
             reference = reference_to(below.info, path)
             new = NewLayer(
-            size,
-            Allocation.DIFFERENCING,
-            sector_size=sector_size,
-            parent=reference,
-            disk_id=below.info.identity.disk,
-        )
+                size,
+                Allocation.DIFFERENCING,
+                sector_size=sector_size,
+                parent=reference,
+                disk_id=below.info.identity.disk,
+            )
     with create_layer(path, new) as writer:
         for offset, seed in sorted(pieces.items()):
             writer.write_data(offset * 1024, random.Random(seed).randbytes(64 << 10))
