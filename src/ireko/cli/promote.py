@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ def promote(
     """
     client = session.client
     name = str(client.containers.inspect(container)["Name"]).removeprefix("/")
-    path = os.path.abspath(place or name)  # noqa: PTH100 - the daemon takes no ".."
+    path = str(_straight(Path(place or name).absolute()))
     lines = client.containers.promote(container, path, disk_format=wanted or "", register=register, move=move)
     made = Progress(session.err).show(lines, quiet=quiet)
     for warning in made.get("Warnings") or []:
@@ -48,6 +47,13 @@ def promote(
     session.line(printable(str(made["Path"])))
     if not quiet:
         _tell_next(session, made, register)
+
+
+def _straight(path: Path) -> Path:
+    """The same place without "..", which the daemon doesn't take; what is left out may lead over a link, as in any command."""
+    if ".." not in path.parts:
+        return path
+    return path.resolve() if path.name == ".." else path.parent.resolve() / path.name
 
 
 def _tell_next(session: Session, made: dict[str, Any], register: str) -> None:

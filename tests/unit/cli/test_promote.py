@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def test_all_that_can_be_asked_for(cli, tmp_path: Path, monkeypatch: pytest.Monk
     assert body(cli) == {"Path": str(tmp_path / "box"), "Format": "vhdx", "Register": "box", "Move": True}
     assert ran.out == f"{tmp_path / 'box'}\n"
     assert ran.err.splitlines()[-2:] == [f"WARNING: {WARNING}", 'the hypervisor knows it as "box"']
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there not everybody may make links")
+def test_a_path_over_a_link_leads_where_it_does_for_others(cli, tmp_path: Path) -> None:
+    (tmp_path / "far" / "folder").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "folder")
+    cli.transport.answers[ROUTE] = made(tmp_path / "far" / "box")
+    cli("promote", "web", str(tmp_path / "link" / ".." / "box"))
+    assert body(cli)["Path"] == str(tmp_path / "far" / "box")
 
 
 def test_a_failure_comes_with_its_hint(cli, tmp_path: Path) -> None:
