@@ -109,3 +109,16 @@ async def daemon(base_root: Path, tmp_path_factory: pytest.TempPathFactory) -> A
 async def http(daemon: Daemon) -> AsyncIterator[Http]:
     async with talking(daemon) as made:
         yield made
+
+
+@pytest.fixture
+async def far(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
+    """Another daemon, that has nothing yet."""
+    async with serving(tmp_path_factory.mktemp("f")) as made:
+        yield made
+
+
+@pytest.fixture
+async def far_http(far: Daemon) -> AsyncIterator[Http]:
+    async with talking(far) as made:
+        yield made

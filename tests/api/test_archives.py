@@ -13,7 +13,7 @@ import struct
 import sys
 import tarfile
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +30,9 @@ from ireko.model.image import Image
 from ireko.model.names import Reference
 from tests.disks import SIZE, content, unpack, write_disk
 
-from .conftest import Daemon, Http, serving, talking
+from .conftest import Daemon, Http
 
 FORMATS = ("qcow2", "vhdx")
-
-
-@pytest.fixture
-async def far(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
-    """Another daemon, that has nothing yet."""
-    async with serving(tmp_path_factory.mktemp("f")) as made:
-        yield made
-
-
-@pytest.fixture
-async def far_http(far: Daemon) -> AsyncIterator[Http]:
-    async with talking(far) as made:
-        yield made
 
 
 @pytest.fixture

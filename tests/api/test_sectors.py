@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,23 +21,10 @@ from ireko.drivers.fake import FakeDriver
 from ireko.model.image import Layer
 from tests.disks import MIB, SIZE, content, write_disk
 
-from .conftest import Daemon, Http, serving, talking
+from .conftest import Daemon, Http
 from .test_archives import entries, error, layer, lines, load, packed, save, signed
 
 NATIVE = 4096
-
-
-@pytest.fixture
-async def far(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
-    """Another daemon, that has nothing yet."""
-    async with serving(tmp_path_factory.mktemp("f")) as made:
-        yield made
-
-
-@pytest.fixture
-async def far_http(far: Daemon) -> AsyncIterator[Http]:
-    async with talking(far) as made:
-        yield made
 
 
 @pytest.fixture
