@@ -124,7 +124,7 @@ def _read_all(chain: Chain, progress: Progress) -> Iterator[tuple[Path, Problem]
         except DiskDamaged as error:
             yield path, Problem(error.structure, str(error.found), str(error.wanted), error.offset)
             return
-        if seal and seal.chain_id != below:
+        if seal and seal.format == layer.info.format and seal.chain_id != below:
             yield path, Problem("the content", below, f"{seal.chain_id}, as when it was sealed")
 
 
@@ -136,7 +136,7 @@ def chain_ids(layers: Sequence[Layer], progress: Progress) -> list[tuple[str, st
     found: list[tuple[str, str]] = []
     below = ""
     for layer in reversed(layers):
-        seal = intact_seal(layer.info.path, layer.file)
+        seal = intact_seal(layer)
         own = seal.diff_id if seal else diff_id(layer, progress)
         below = chain_id(below, own)
         found.insert(0, (own, below))

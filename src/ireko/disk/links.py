@@ -174,7 +174,7 @@ def _mismatch(child: Layer, parent: Layer) -> ChainBroken | None:
 
 
 def _seal_mismatch(child: Layer, parent: Layer) -> ChainBroken | None:
-    sealed = intact_seal(parent.info.path, parent.file)
+    sealed = intact_seal(parent)
     own = read_seal(child.info.path) if sealed else None
     if own and sealed and own.parent_chain_id != sealed.chain_id:
         structure = f'the content of the parent "{parent.info.path}"'

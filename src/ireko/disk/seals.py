@@ -13,6 +13,7 @@ import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ireko.disk.base import Layer
 from ireko.disk.errors import DiskDamaged
 from ireko.disk.files import DiskFile, real_path
 from ireko.disk.output import Output
@@ -27,12 +28,14 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 class Seal:
     """What a layer adds (`diff_id`), what it shows with all below it (`chain_id`), and what its parent showed.
 
-    `parent_chain_id` is "" for a base. `length` is the file's in bytes, `modified` the time of its last write in nanoseconds.
+    `format` is the one that the file was read in: called a raw disk it holds something else. `parent_chain_id` is "" for a base.
+    `length` is the file's in bytes, `modified` the time of its last write in nanoseconds.
     """
 
     diff_id: str
     chain_id: str
     parent_chain_id: str
+    format: str
     length: int
     modified: int
 
@@ -65,6 +68,8 @@ def _checked(fields: dict[str, object]) -> Seal:
         value = getattr(seal, name)
         if not isinstance(value, str) or not (_DIGEST.fullmatch(value) or (name == "parent_chain_id" and not value)):
             raise ValueError(f"{name} is {value!r}")
+    if not isinstance(seal.format, str):
+        raise TypeError(f"format is {seal.format!r}")
     for number in (seal.length, seal.modified):
         if not isinstance(number, int):
             raise TypeError(f"a number is {number!r}")
@@ -87,12 +92,13 @@ def state_of(file: DiskFile) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def intact_seal(path: Path, file: DiskFile) -> Seal | None:
-    """The seal of an open layer, when it has one. Raises DiskDamaged when the file was written to since."""
+def intact_seal(layer: Layer) -> Seal | None:
+    """The seal of an open layer, when it has one in its format. Raises DiskDamaged when the file was written to since."""
+    path = layer.info.path
     seal = read_seal(path)
-    if seal is None:
+    if seal is None or seal.format != layer.info.format:
         return None
-    length, modified = state_of(file)
+    length, modified = state_of(layer.file)
     if (length, modified) != (seal.length, seal.modified):
         found = f"{length} bytes long and written to at {modified}"
         wanted = f"{seal.length} bytes long and written to at {seal.modified}, as when it was sealed"

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from ireko.disk.base import Layer as OpenLayer
 from ireko.disk.errors import told
-from ireko.disk.formats import RAW
-from ireko.disk.seals import Seal, intact_seal
+from ireko.disk.seals import intact_seal
 from ireko.engine import machines
 from ireko.engine.context import Context
 from ireko.errors import Damaged
@@ -26,13 +25,8 @@ def of(source: OpenLayer) -> str:
     info = source.info
     if info.format in _RENEWED and info.identity.content:
         return f"{info.format} {info.identity.content} {info.size}"
-    seal = _seal_of(source)
+    seal = intact_seal(source)
     return f"seal {seal.chain_id}" if seal else _of_file(source)
-
-
-def _seal_of(source: OpenLayer) -> Seal | None:
-    """A seal doesn't say in which format the file was read for it, and any file can be called a raw disk."""
-    return None if source.info.format == RAW else intact_seal(source.info.path, source.file)
 
 
 def _of_file(source: OpenLayer) -> str:
@@ -57,7 +51,7 @@ def known(context: Context, sources: Sequence[OpenLayer], sector_size: int) -> l
 
 
 def _same(context: Context, source: OpenLayer, sector_size: int, parent: str | None) -> Layer | None:
-    seal = _seal_of(source)
+    seal = intact_seal(source)
     known_as = {of(source), _of_file(source)}  # it may have been brought before it was sealed
     for layer in context.database.layers.values():
         same = layer.origin in known_as or (seal is not None and layer.chain_id == seal.chain_id)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ireko.disk.base import Allocation, NewLayer, ParentReference, PathKind, Progress, RecordedPath
-from ireko.disk.chain import LONGEST, check_chain, follow_chain, open_chain
+from ireko.disk.chain import LONGEST, chain_ids, check_chain, follow_chain, open_chain
 from ireko.disk.formats import create_layer, open_layer
 from ireko.disk.links import ChainBroken
 from ireko.disk.operations import seal
@@ -170,6 +170,18 @@ def test_seals_tell_of_changes(tmp_path: Path) -> None:
     with open_chain(leaf) as chain:
         found = [str(problem) for _, problem in check_chain(chain, Progress(), deep=True)]
     assert "when it was sealed" in found[0]
+
+
+def test_a_seal_is_for_the_format_that_it_was_made_for(tmp_path: Path) -> None:
+    path = tmp_path / "disk.qcow2"
+    with create_layer(path, NewLayer(MIB)) as writer:
+        writer.write_data(0, b"x" * 4096)
+        writer.finish()
+    sealed = seal(path)
+    with open_chain(path, format_name="raw") as chain:
+        ((own, _),) = chain_ids(chain.layers, Progress())
+        assert own != sealed.diff_id
+        assert list(check_chain(chain, Progress(), deep=True)) == []
 
 
 def test_copies_that_lost_their_times_are_sealed_again(tmp_path: Path) -> None:

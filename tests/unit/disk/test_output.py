@@ -113,7 +113,7 @@ def test_a_seal_is_beside_the_disk_whatever_led_to_it(linked: tuple[Path, Path])
     compact(link)
     for path in linked:
         with open_layer(path) as layer:
-            found = intact_seal(path, layer.file)
+            found = intact_seal(layer)
         assert found is not None
         assert found.chain_id == made.chain_id
 

@@ -49,7 +49,7 @@ def link(layer: Layer) -> Link:
     info = layer.info
     seal, problem = None, ""
     try:
-        seal = intact_seal(info.path, layer.file)
+        seal = intact_seal(layer)
     except DiskDamaged as error:
         problem = f"{error.structure} is {error.found}, it must be {error.wanted}"
     return Link(info, layer.file.length(), room(info.path), seal, problem, written_to(layer.file))

@@ -21,7 +21,7 @@ def compact(path: Path, *, format_name: str = "", progress: Progress | None = No
     What was compressed is plain then; a file that would become larger by that stays as it is.
     """
     with open_layer(path, format_name=format_name) as layer:
-        seal = intact_seal(path, layer.file)
+        seal = intact_seal(layer)
         before = layer.file.length()
         view, steps = View([layer]), progress or Progress()
         if _compressed(layer) and measure(path, format_name=format_name, progress=steps) >= before:

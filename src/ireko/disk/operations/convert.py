@@ -53,7 +53,7 @@ def convert_layer(
 
 
 def _base(layer: Layer) -> NewLayer:
-    seal = intact_seal(layer.info.path, layer.file)
+    seal = intact_seal(layer)
     identity = identity_of(seal.chain_id) if seal else ""
     return NewLayer(layer.info.size, sector_size=layer.info.sector_size, content_id=identity, disk_id=identity)
 
@@ -61,12 +61,12 @@ def _base(layer: Layer) -> NewLayer:
 def _child(
     layer: Layer, target: Path, format_name: str, parent: Path, within: Sequence[Path], *, compared: bool
 ) -> NewLayer:
-    seal = intact_seal(layer.info.path, layer.file)
+    seal = intact_seal(layer)
     with open_chain(parent, within=within) as chain:
         refuse_overwriting(target, chain.layers)
         below = chain.leaf
         refuse_smaller(target, layer.info.size, format_name, below.info)
-        parent_seal = intact_seal(parent, below.file)
+        parent_seal = intact_seal(below)
         if seal and parent_seal and not compared and seal.parent_chain_id != parent_seal.chain_id:
             raise _no_counterpart(parent, parent_seal.chain_id, layer.info.path, seal.parent_chain_id)
         return NewLayer(
@@ -108,9 +108,9 @@ def prove_counterpart(
     with open_layer(source, format_name=source_format) as layer:
         if layer.info.parent is None:
             raise Conflict(f'the disk "{source}" has no parent, so it is no layer', hint="leave --parent out")
-        seal = intact_seal(source, layer.file)
+        seal = intact_seal(layer)
     with open_chain(parent, within=within) as onto:
-        sealed = intact_seal(parent, onto.leaf.file)
+        sealed = intact_seal(onto.leaf)
         if seal and sealed and seal.parent_chain_id == sealed.chain_id:
             return
         chain, broken = follow_chain(source, within=source_within, format_name=source_format)
@@ -133,6 +133,6 @@ def _compare(chain: Chain, onto: Chain, progress: Progress) -> None:
 
 
 def _check(layer: Layer, found: str) -> None:
-    seal = intact_seal(layer.info.path, layer.file)
+    seal = intact_seal(layer)
     if seal and seal.diff_id != found:
         raise Conflict(f'the disk "{layer.info.path}" adds {found}, but was sealed with {seal.diff_id}')

@@ -53,7 +53,7 @@ def _read(path: Path, chain: Chain, progress: Progress) -> Seal:
     if state_of(chain.leaf.file) != (length, modified):
         wanted = "left alone while it was read"
         raise DiskDamaged(path, "the file", found="being written to", wanted=wanted)
-    return Seal(own, chain_id(below, own), below, length, modified)
+    return Seal(own, chain_id(below, own), below, chain.leaf.info.format, length, modified)
 
 
 def _compare(path: Path, found: Seal) -> None:
