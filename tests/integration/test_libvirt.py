@@ -7,6 +7,7 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,13 +28,15 @@ AS_A_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 
 
 @pytest.fixture(scope="module")
-def libvirt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def libvirt() -> Iterator[None]:
     """A libvirt as any user has one, with everything of its own in a folder: the one that is asked by default."""
     if not Path(DAEMON).exists() or shutil.which("virsh") is None:
         give_up("libvirt is not installed: sudo apt-get install libvirt-clients libvirt-daemon")
-    folder = tmp_path_factory.mktemp("libvirt")
-    folders = {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("CONFIG", "CACHE", "DATA")}
-    with pytest.MonkeyPatch.context() as patch:
+    # the paths of its sockets, which have the machines' names in them, must be short
+    made = tempfile.TemporaryDirectory(prefix="virt", ignore_cleanup_errors=True)
+    with made as place, pytest.MonkeyPatch.context() as patch:
+        folder = Path(place)
+        folders = {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("CONFIG", "CACHE", "DATA")}
         patch.setenv("LIBVIRT_DEFAULT_URI", f"qemu+unix:///session?socket={folder}/libvirt-sock")
         daemon = _start(folder, {**os.environ, **folders, "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)})
         try:
