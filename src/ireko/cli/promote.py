@@ -13,6 +13,7 @@ from ireko.cli.group import verb
 from ireko.cli.progress import Progress
 from ireko.cli.session import Session, pass_session
 from ireko.cli.text import printable
+from ireko.model.places import straight
 
 _FORMATS = click.Choice(("qcow2", "vhdx", "vhd", "raw"))
 _STARTS = ".sh"
@@ -39,7 +40,7 @@ def promote(
     """
     client = session.client
     name = str(client.containers.inspect(container)["Name"]).removeprefix("/")
-    path = str(_straight(Path(place or name).absolute()))
+    path = str(straight(Path(place or name).absolute()))
     lines = client.containers.promote(container, path, disk_format=wanted or "", register=register, move=move)
     made = Progress(session.err).show(lines, quiet=quiet)
     for warning in made.get("Warnings") or []:
@@ -47,13 +48,6 @@ def promote(
     session.line(printable(str(made["Path"])))
     if not quiet:
         _tell_next(session, made, register)
-
-
-def _straight(path: Path) -> Path:
-    """The same place without "..", which the daemon doesn't take; what is left out may lead over a link, as in any command."""
-    if ".." not in path.parts:
-        return path
-    return path.resolve() if path.name == ".." else path.parent.resolve() / path.name
 
 
 def _tell_next(session: Session, made: dict[str, Any], register: str) -> None:

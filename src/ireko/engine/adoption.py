@@ -10,16 +10,17 @@ from functools import partial
 from pathlib import Path
 
 from ireko.disk.base import Progress as Steps
-from ireko.disk.errors import DiskError, DiskUnsupported
+from ireko.disk.errors import DiskError, DiskUnsupported, told
 from ireko.disk.formats import open_layer
 from ireko.disk.links import Folders, candidates
 from ireko.disk.operations.rewriting import disks_in
 from ireko.drivers.base import ExistingMachine
 from ireko.engine import diskwork
 from ireko.engine.context import Context
-from ireko.engine.importing import Imported, Importer, Settings, Source, is_folder, straight
+from ireko.engine.importing import Imported, Importer, Settings, Source, is_folder
 from ireko.errors import Ambiguous, Conflict, Denied, InvalidInput, IrekoError, Kind, NotFound
 from ireko.model.names import Reference
+from ireko.model.places import straight
 from ireko.model.recipe import Progress
 
 _NAMED = 5
@@ -76,7 +77,8 @@ class Adopter:
         path = Path(machine)
         folder = path.is_absolute() and is_folder(path)
         if path.is_absolute():
-            path = straight(path)
+            with told(path):
+                path = straight(path)
             machine = str(path)
         existing = await self._existing(machine)
         if existing is not None:

@@ -28,6 +28,7 @@ from ireko.engine.context import Context, now, to_its_end
 from ireko.errors import Conflict, InvalidInput, NotFound, Unsupported
 from ireko.model.image import FIRMWARE, GIB, SECTOR, Hardware, History, Image, ImageConfig, Layer, LinkedFile, with_id
 from ireko.model.names import Reference, new_id
+from ireko.model.places import straight
 from ireko.model.recipe import Progress
 
 
@@ -79,7 +80,8 @@ class Importer:
         Raises NotFound, InvalidInput, Conflict (a machine writes to the disk), Unsupported, Damaged, NoSpace.
         """
         _check(source, settings)
-        source = replace(source, path=straight(source.path))
+        with told(source.path):
+            source = replace(source, path=straight(source.path))
         boot = settings.like.config.boot if settings.like else None
         async with (
             layers.holding(self._context, boot=boot),
@@ -126,14 +128,6 @@ def _check(source: Source, settings: Settings) -> None:
     if is_folder(source.path):
         hint = f"ireko adopt {shlex.quote(str(source.path))}"
         raise InvalidInput(f'"{source.path}" is a folder: a disk is a file', hint=hint)
-
-
-def straight(path: Path) -> Path:
-    """The same place without "..": a path that leads through a folder is of no use once that is gone, and may name nothing."""
-    if ".." not in path.parts:
-        return path
-    with told(path):
-        return path.resolve() if path.name == ".." else path.parent.resolve() / path.name
 
 
 def is_folder(path: Path) -> bool:

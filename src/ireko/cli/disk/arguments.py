@@ -14,11 +14,11 @@ from ireko.errors import Conflict, IrekoError
 
 FORMATS = ("vhdx", "qcow2", "raw", "vhd")
 
-_PATH = click.Path(path_type=Path, readable=False)  # whether it may be read is seen, and said, when it is
+PATH = click.Path(path_type=Path, readable=False)  # whether it may be read is seen, and said, when it is
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
-a_file = click.argument("file", type=_PATH, metavar="FILE")
-some_files = click.argument("files", type=_PATH, nargs=-1, required=True, metavar="FILE...")
+a_file = click.argument("file", type=PATH, metavar="FILE")
+some_files = click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE...")
 source_format = click.option(
     "--from",
     "source",
@@ -52,7 +52,7 @@ def looks_at_disks(function: Callback) -> Callback:
 
 def parent_file(text: str) -> Callable[[Callback], Callback]:
     """The option that names a parent."""
-    return click.option("--parent", default=None, type=_PATH, metavar="FILE", help=text)
+    return click.option("--parent", default=None, type=PATH, metavar="FILE", help=text)
 
 
 def within(file: Path, folders: Iterable[Path]) -> tuple[Path, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from ireko.cli.disk.arguments import FORMATS, parent_file, parent_folders, quiet_flag, source_format, within
+from ireko.cli.disk.arguments import FORMATS, PATH, parent_file, parent_folders, quiet_flag, source_format, within
 from ireko.cli.disk.links import room
 from ireko.cli.disk.working import working
 from ireko.cli.group import Callback, verb
@@ -24,8 +24,6 @@ from ireko.disk.operations import convert_layer, prove_counterpart
 from ireko.disk.operations import flatten as write_flat
 from ireko.disk.use import written_to
 from ireko.errors import AlreadyThere, InvalidInput, NotFound
-
-_PATH = click.Path(path_type=Path, readable=False)
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def _no_folder(_context: click.Context, _parameter: click.Parameter, path: Path)
 
 def _target_options(function: Callback) -> Callback:
     for option in (
-        click.argument("path", type=_PATH, metavar="DEST", callback=_no_folder),
+        click.argument("path", type=PATH, metavar="DEST", callback=_no_folder),
         quiet_flag,
         parent_folders,
         source_format,
@@ -70,7 +68,7 @@ def _target_options(function: Callback) -> Callback:
     "ireko disk convert --format vhd --fixed web.qcow2 azure.vhd\n"
     "ireko disk convert --parent base.qcow2 web.avhdx web.qcow2",
 )
-@click.argument("file", type=_PATH, metavar="SRC")
+@click.argument("file", type=PATH, metavar="SRC")
 @_target_options
 @parent_file("Write only what SRC adds to its parent, as a layer on FILE, the parent's counterpart.")
 @pass_session
@@ -96,7 +94,7 @@ def convert(
 
 
 @verb("flatten", example="ireko disk flatten web.avhdx web.vhdx")
-@click.argument("file", type=_PATH, metavar="LEAF")
+@click.argument("file", type=PATH, metavar="LEAF")
 @_target_options
 @pass_session
 def flatten(
