@@ -38,7 +38,10 @@ class Format:
 _MODULES = {"vhdx": "ireko.disk.vhdx", "qcow2": "ireko.disk.qcow2", "vhd": "ireko.disk.vhd", "raw": "ireko.disk.raw"}
 RAW = "raw"
 SECTORED = frozenset({"vhdx", "vhd"})
-"""Those that say how large a guest's sectors are; the content of others is a disk with sectors of any size."""
+"""Those that say how large a guest's sectors are, and whose children have the size and the sectors of their parents.
+
+The content of others is a disk with sectors of any size.
+"""
 
 
 def format_named(name: str) -> Format:

@@ -10,13 +10,11 @@ from pathlib import Path, PurePath
 
 from ireko.disk.base import Layer, LayerInfo, ParentReference, PathKind, RecordedPath
 from ireko.disk.errors import DiskDamaged, DiskUnsupported
-from ireko.disk.formats import format_named, open_layer
+from ireko.disk.formats import SECTORED, format_named, open_layer
 from ireko.disk.seals import intact_seal, read_seal, seal_path
 from ireko.errors import InvalidInput, IrekoError, NotFound
 
 _WINDOWS = sys.platform == "win32"
-_IDENTIFYING = {"vhdx", "vhd"}
-"""Formats whose children have the size and the sectors of their parents."""
 _QEMU_NAMES = {"vhd": "vpc"}
 
 
@@ -164,10 +162,10 @@ def _mismatch(child: Layer, parent: Layer) -> ChainBroken | None:
     if reference.identities and identity not in reference.identities:
         wanted = f"{' or '.join(reference.identities)}, as when the child was made"
         return ChainBroken(info.path, f"the identity of {name}", found=identity or "none", wanted=wanted)
-    if info.format in _IDENTIFYING and info.sector_size != parent.info.sector_size:
+    if info.format in SECTORED and info.sector_size != parent.info.sector_size:
         found, wanted = parent.info.sector_size, f"{info.sector_size}, the child's"
         return ChainBroken(info.path, f"the sector size of {name}", found=found, wanted=wanted)
-    if info.format in _IDENTIFYING and info.size < parent.info.size:
+    if info.format in SECTORED and info.size < parent.info.size:
         found, wanted = parent.info.size, f"{info.size}, the child's, or less"
         return ChainBroken(info.path, f"the size of {name}", found=found, wanted=wanted)
     return _seal_mismatch(child, parent)
