@@ -420,6 +420,20 @@ class TestAdopt:
         await told(http, "/ireko/adopt", {"Machine": str(tmp_path / "web" / "disks" / "..")})
         assert shown(daemon, "web") == content(disk)
 
+    @qemu_img
+    @pytest.mark.parametrize("name", ["vmdk", "vdi"])
+    async def test_a_folder_of_another_hypervisor(self, http: Http, daemon: Daemon, tmp_path: Path, name: str) -> None:
+        folder = tmp_path / "web"
+        folder.mkdir()
+        disk = write_disk(tmp_path / "disk.qcow2", {64: 3})
+        await process.run("qemu-img", "convert", "-O", name, disk, folder / f"web.{name}")
+        (folder / f"web-flat.{name}").write_bytes(bytes(1 << 20))
+        await told(http, "/ireko/adopt", {"Machine": str(folder)})
+        assert shown(daemon, "web") == content(disk)
+        write_disk(folder / "web.vhdx", {0: 5})
+        await told(http, "/ireko/adopt", {"Machine": str(folder), "Name": "own"})
+        assert shown(daemon, "own") == content(folder / "web.vhdx")
+
     async def test_several_machines_in_one_folder(self, http: Http, daemon: Daemon, tmp_path: Path) -> None:
         write_disk(tmp_path / "one.vhdx", {0: 1})
         write_disk(tmp_path / "two.vhdx", {0: 1})

@@ -15,7 +15,7 @@ from ireko.disk.formats import open_layer
 from ireko.disk.links import Folders, candidates
 from ireko.disk.operations.rewriting import disks_in
 from ireko.drivers.base import ExistingMachine
-from ireko.engine import diskwork
+from ireko.engine import diskwork, foreign
 from ireko.engine.context import Context
 from ireko.engine.importing import Imported, Importer, Settings, Source, is_folder
 from ireko.errors import Ambiguous, Conflict, Denied, InvalidInput, IrekoError, Kind, NotFound
@@ -127,7 +127,7 @@ def _check_inside(machine: ExistingMachine, folders: Sequence[Path]) -> None:
 
 
 def _leaf(folder: Path, steps: Steps) -> Path:
-    """The one disk in a folder that no other stands on. What can't be read as a disk is none."""
+    """The one disk in a folder that no other stands on; a foreign one where there is no other. What can't be read is none."""
     parents: set[Path] = set()
     disks: list[Path] = []
     allowed = Folders([folder])
@@ -140,7 +140,8 @@ def _leaf(folder: Path, steps: Steps) -> Path:
                     parents.update(_parent(candidates(path, layer.info.parent, allowed), allowed))
         except (DiskError, NotFound):  # one that has gone, or a link to nowhere
             continue
-    return _only([path for path in dict.fromkeys(disks) if path not in parents], folder)
+    leaves = [path for path in dict.fromkeys(disks) if path not in parents]
+    return _only(leaves or [path.resolve() for path in foreign.disks_in(folder)], folder)
 
 
 def _parent(places: Iterable[Path], allowed: Folders) -> list[Path]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import shlex
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from ireko.disk import unread
 from ireko.disk.files import DiskFile
+from ireko.disk.operations import rewriting
 from ireko.engine.context import Context
-from ireko.errors import InvalidInput, ProgramFailed, Unsupported
+from ireko.errors import InvalidInput, IrekoError, ProgramFailed, Unsupported
 from ireko.host import process
 from ireko.model.recipe import Progress
 
@@ -42,6 +43,14 @@ async def readable(context: Context, path: Path, format_name: str, *, progress: 
     progress(f"reading the {found} disk", None, None)
     async with context.work_folder() as folder:
         yield await _convert(path, found, folder / f"{path.stem}.qcow2")
+
+
+def disks_in(folder: Path) -> Iterator[Path]:
+    """The files in and below a folder that are disks in a foreign format. What can't be read is none."""
+    for path in rewriting.disks_in([folder], [f".{each}" for each in FORMATS]):
+        with contextlib.suppress(IrekoError):
+            if _recognise(path):
+                yield path
 
 
 async def _convert(path: Path, found: str, target: Path) -> Path:

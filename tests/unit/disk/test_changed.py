@@ -74,3 +74,12 @@ def test_what_is_written_to_meanwhile_gives_no_disk(tmp_path: Path, name: str, m
     with pytest.raises((Conflict, DiskDamaged)):
         operate(tmp_path, Meddling(lambda: meddle(tmp_path / read)))[name]()
     assert sorted(files(tmp_path)) == names
+
+
+@pytest.mark.parametrize("written", ["0.vhdx", "1.vhdx"])
+def test_a_seal_tells_of_one_moment(tmp_path: Path, written: str) -> None:
+    _, leaf = Stack(("vhdx", "vhdx"), (BASE, CHILD)).write(tmp_path)
+    names = sorted(files(tmp_path))
+    with pytest.raises(Conflict, match="was written to while it was read"):
+        seal(leaf, progress=Meddling(lambda: touch(tmp_path / written)))
+    assert sorted(files(tmp_path)) == names

@@ -7,7 +7,7 @@ import os
 import shlex
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from ireko.disk.seals import Seal, read_seal, seal_path, state_of, write_seal
 from ireko.disk.use import refuse_use
 from ireko.errors import Conflict, InvalidInput, NotFound
 
-_SUFFIXES = {".vhdx", ".avhdx", ".vhd", ".avhd", ".qcow2"}
+_SUFFIXES = frozenset({".vhdx", ".avhdx", ".vhd", ".avhd", ".qcow2"})
 
 
 def same_as(info: LayerInfo, *, any_sector: bool = False) -> NewLayer:
@@ -104,11 +104,11 @@ def remove_seal(path: Path) -> None:
         seal_path(path).unlink(missing_ok=True)
 
 
-def disks_in(folders: Sequence[Path]) -> Iterator[Path]:
-    """The disk files in and below some folders; raw ones are not known as such."""
+def disks_in(folders: Sequence[Path], suffixes: Collection[str] = _SUFFIXES) -> Iterator[Path]:
+    """The disk files in and below some folders, by their suffixes; raw ones are not known as such."""
     for folder in folders:
         for parent, _, names in os.walk(folder):
-            yield from (Path(parent) / name for name in sorted(names) if Path(name).suffix.lower() in _SUFFIXES)
+            yield from (Path(parent) / name for name in sorted(names) if Path(name).suffix.lower() in suffixes)
 
 
 def children_of(parent: Path, folders: Sequence[Path]) -> list[Path]:

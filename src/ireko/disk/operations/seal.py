@@ -11,6 +11,7 @@ from ireko.disk.base import Progress
 from ireko.disk.chain import Chain, chain_ids, open_chain
 from ireko.disk.delta import chain_id, diff_id
 from ireko.disk.errors import DiskDamaged, told
+from ireko.disk.operations.rewriting import left_alone
 from ireko.disk.seals import Seal, read_seal, seal_path, state_of, write_seal
 from ireko.disk.use import refuse_use
 
@@ -21,11 +22,11 @@ def seal(path: Path, *, within: Sequence[Path] = (), format_name: str = "", prog
     """Make a layer read-only and put its seal beside it. All of its data is read, and that of parents without a seal.
 
     A layer that was sealed already is held to its seal, which is renewed: that is what to do after a copy that didn't keep times.
-    Raises DiskDamaged when its content is another than it was sealed with, Conflict when a machine writes to it.
+    Raises DiskDamaged when its content is another than it was sealed with, Conflict when a machine writes to it or a parent.
     """
     with open_chain(path, within=within, format_name=format_name) as chain, _read_only(path):
         refuse_use(path)
-        found = _read(path, chain, progress or Progress())
+        found = _read(chain, progress or Progress())
         _compare(path, found)
         refuse_use(path)
         write_seal(path, found)
@@ -46,13 +47,11 @@ def _read_only(path: Path) -> Iterator[None]:
         raise
 
 
-def _read(path: Path, chain: Chain, progress: Progress) -> Seal:
+def _read(chain: Chain, progress: Progress) -> Seal:
     length, modified = state_of(chain.leaf.file)
-    below = chain_ids(chain.layers[1:], progress)[0][1] if chain.parent else ""
-    own = diff_id(chain.leaf, progress)
-    if state_of(chain.leaf.file) != (length, modified):
-        wanted = "left alone while it was read"
-        raise DiskDamaged(path, "the file", found="being written to", wanted=wanted)
+    with left_alone(chain.layers):
+        below = chain_ids(chain.layers[1:], progress)[0][1] if chain.parent else ""
+        own = diff_id(chain.leaf, progress)
     return Seal(own, chain_id(below, own), below, chain.leaf.info.format, length, modified)
 
 
