@@ -201,6 +201,15 @@ class Typist:
         self.seen = self.seen[found.end() :]
         return found[0]
 
+    def expect_raw(self) -> None:
+        """Wait until the program has made its terminal raw: many throw away then what was typed before."""
+        import termios
+
+        end = time.monotonic() + DEADLINE
+        while termios.tcgetattr(self.master)[3] & termios.ECHO:
+            assert time.monotonic() < end, f"the terminal never became raw, saw {self.seen!r}"
+            time.sleep(0.01)
+
     def expect_size(self, rows: int, columns: int) -> None:
         """Have the shell inside say its terminal's size until it is this one: a new size travels by itself."""
         wanted = b"%d %d\r\n" % (rows, columns)

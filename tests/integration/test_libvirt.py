@@ -86,7 +86,7 @@ def host(
 
 def test_a_container_becomes_one_of_its_machines(host: Host, tmp_path: Path, sit_down: Callable[..., Typist]) -> None:
     name = "箱 'a'"
-    # the last word keeps it up until its output was read: a libvirt throws away what a machine printed just before its end
+    # the last word keeps it up until its output was read: of a pseudoterminal whose other side is gone nothing more can be
     said = "read it; cat /kept || { echo $it > /kept; sync; }; read end"
     host.out("create", "-it", "--name", "leaver", "nano", "sh", "-c", said)
     host.out("promote", "--register", name, "leaver", str(tmp_path / "machine"))
@@ -95,6 +95,7 @@ def test_a_container_becomes_one_of_its_machines(host: Host, tmp_path: Path, sit
         virsh("start", name)
         person = sit_down([str(shutil.which("virsh")), "console", name, "--devname", domain.TERMINAL])
         person.expect(rb"Escape character is .*\r\n")
+        person.expect_raw()
         person.type(typed)
         person.expect(seen)
         person.type(b"\r")
