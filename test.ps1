@@ -25,7 +25,9 @@ Test-Part 'types on Windows' 'mypy' @(
     '--platform', 'win32', '--cache-dir', '.mypy_cache/windows', '--no-warn-unreachable', '--follow-imports', 'silent',
     '--exclude', 'drivers/qemu|recipes', 'src/ireko')
 Test-Part 'imports' 'lint-imports' @('--no-cache')
-Test-Part 'tests' 'pytest' (@('-m', 'not qemu and not docker and not root') + $args)
+# One process for each processor, with a file of tests at a time.
+$shared = @('-n', 'auto', '--dist', 'loadfile', '--no-loadscope-reorder')
+Test-Part 'tests' 'pytest' ($shared + @('-m', 'not qemu and not docker and not root') + $args)
 
 if ($failed) {
     Write-Error "failed: $failed" -ErrorAction Continue

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,11 @@ from typing import NoReturn, TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ireko.drivers.base import Driver
+from ireko.engine.make import RecipeBook
 from ireko.errors import IrekoError
+from ireko.model.image import Image
+from ireko.store.paths import Paths
 
 Made = TypeVar("Made")
 DEADLINE = 120.0
@@ -55,7 +60,12 @@ def give_up(reason: str) -> NoReturn:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, what this machine can't offer and nobody can install."""
+    """Skip, with the reason, what this machine can't offer and nobody can install. The files with most guests come first.
+
+    Where several processes share the tests, file by file, none is left alone with a long one at the end.
+    """
+    guests = Counter(item.path for item in items if item.get_closest_marker("qemu"))
+    items.sort(key=lambda item: -guests[item.path])
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         for item in items:
             if item.get_closest_marker("root"):
@@ -82,23 +92,53 @@ def test_cache() -> Path:
 
 @pytest.fixture(scope="session")
 def nano_image(test_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> GuestImage:
-    """The guest that is up in seconds, made by its recipe; the second time from the cache."""
-    return _image("nano", test_cache, tmp_path_factory)
+    """The guest that is up in seconds."""
+    root = tmp_path_factory.mktemp("nano") / "root"
+    root.mkdir()
+    (root / "cache").symlink_to(test_cache)  # what takes minutes to fetch outlives the tests
+    with _making("nano", test_cache):
+        from ireko.drivers.qemu import QemuDriver
+        from ireko.recipes import Book
+
+        image = _apart(_make_root(root, QemuDriver(root / "state"), Book()))
+    boot, paths = image.config.boot, Paths(root, "qcow2")
+    assert boot
+    folder = paths.boot / boot.id
+    return GuestImage(paths.layer_disk(image.top), "qcow2", folder / "kernel", folder / "initrd", boot.append)
+
+
+@pytest.fixture(scope="session")
+def nano_root(nano_image: GuestImage) -> Path:
+    """A root with this image for QEMU, to be copied with its links."""
+    return nano_image.disk.parents[2]
 
 
 @pytest.fixture(scope="session")
 def debian_image(test_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> GuestImage:
     """The whole system, made by its recipe: minutes the first time, half of one from the cache."""
-    return _image("debian", test_cache, tmp_path_factory)
+    with _making("debian", test_cache):
+        from ireko.recipes import Book
+
+        work = tmp_path_factory.mktemp("debian")
+        built = _apart(Book().build("debian", None, workdir=work, cache=test_cache, progress=lambda *_: None))
+    assert built.kernel
+    assert built.initrd
+    return GuestImage(built.disk, "qcow2", built.kernel, built.initrd, built.append)
 
 
-def _image(name: str, cache: Path, factory: pytest.TempPathFactory) -> GuestImage:
+@contextlib.contextmanager
+def _making(name: str, cache: Path) -> Iterator[None]:
+    """One process at a time fills the cache, where several run tests; what is missing for it is told."""
+    import fcntl
+
     if shutil.which("qemu-system-x86_64") is None:
         give_up("QEMU is not installed: sudo apt-get install qemu-system-x86 qemu-utils")
-    try:
-        return _apart(_build(name, cache, factory.mktemp(name)))
-    except IrekoError as error:
-        give_up(f"the {name} image can't be made: {error} ({error.hint})\n{error.details}")
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        except IrekoError as error:
+            give_up(f"the {name} image can't be made: {error} ({error.hint})\n{error.details}")
 
 
 def _apart(coroutine: Coroutine[None, None, Made]) -> Made:
@@ -107,28 +147,23 @@ def _apart(coroutine: Coroutine[None, None, Made]) -> Made:
         return executor.submit(asyncio.run, coroutine).result()
 
 
-async def _build(name: str, cache: Path, workdir: Path) -> GuestImage:
-    from ireko.recipes import build, load_recipe
-
-    built = await build(load_recipe(name), workdir=workdir, cache=cache, progress=lambda *_: None)
-    return GuestImage(built.disk, "qcow2", built.kernel, built.initrd, built.append)
-
-
 @pytest.fixture(scope="session")
 def base_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with the image nano of the fake driver, to be copied: a test that needs no other need not make it."""
+    from ireko.drivers.fake import FakeBook, FakeDriver, FakeHost
+
     root = tmp_path_factory.mktemp("base") / "root"
-    _apart(_make_root(root))
+    _apart(_make_root(root, FakeDriver(FakeHost()), FakeBook()))
     return root
 
 
-async def _make_root(root: Path) -> None:
-    from ireko.drivers.fake import FakeBook, FakeDriver, FakeHost
+async def _make_root(root: Path, driver: Driver, recipes: RecipeBook) -> Image:
     from ireko.engine.engine import Engine
 
-    engine = await Engine.open(root=root, driver=FakeDriver(FakeHost()), recipes=FakeBook())
-    await engine.images.make("nano", progress=lambda *_: None)
+    engine = await Engine.open(root=root, driver=driver, recipes=recipes)
+    image = await engine.images.make("nano", progress=lambda *_: None)
     await engine.close()
+    return image
 
 
 class DaemonProcess:

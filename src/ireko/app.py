@@ -64,7 +64,7 @@ def make_driver(name: str, root: Path) -> tuple[Driver, RecipeBook]:
     """A hypervisor by name, and the recipes whose images it can run. Raises InvalidInput."""
     if name == "qemu":
         from ireko.drivers.qemu import QemuDriver
-        from ireko.recipes.book import Book
+        from ireko.recipes import Book
 
         return QemuDriver(state_dir=Paths(root, "qcow2").state), Book()
     if name == "fake":

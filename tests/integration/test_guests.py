@@ -2,81 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import json
 import os
 import select
 import signal
 import subprocess
-import sys
 import tarfile
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import DaemonProcess, Typist
+from tests.conftest import Typist
+from tests.integration.hosts import FOREVER, IREKO, LIMIT, PATIENT, Host
 
 from ireko.host.files import disk_bytes
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
-
-IREKO = (sys.executable, "-m", "ireko")
-LIMIT = 600.0
-"""Seconds after which a program hangs: a whole system takes minutes to come up on a busy machine without acceleration."""
-PATIENT = ("-t", "300")
-"""What `stop` is told where the guest's own end is waited for."""
-FOREVER = ("sleep", "1000000")
-
-
-class Host:
-    """A daemon with QEMU on a root of its own."""
-
-    def __init__(self, root: Path, cache: Path) -> None:
-        self.root = root
-        # what takes minutes to fetch outlives the tests
-        (root / "cache").symlink_to(cache)
-        self.daemon = DaemonProcess(root, "qemu")
-        self.daemon.start()
-
-    def __call__(self, *argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        words = [*IREKO, "-H", self.daemon.address, *argv]
-        return subprocess.run(words, input=stdin, capture_output=True, timeout=LIMIT, check=False)
-
-    def out(self, *argv: str, stdin: bytes = b"") -> str:
-        """The output of a command line that must succeed."""
-        done = self(*argv, stdin=stdin)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode()
-
-    def inspect(self, name: str) -> dict:
-        (found,) = json.loads(self.out("inspect", name))
-        return found
-
-    def processes(self) -> dict[int, str]:
-        """The command lines of what runs for this root, by process."""
-        found = {}
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if str(self.root) in line and "qemu-system" in line.partition(" ")[0]:
-                    found[int(path.parent.name)] = line
-        return found
-
-    def close(self) -> None:
-        for identifier in self.out("ps", "-aq").split():
-            self("rm", "-f", identifier)
-        self.daemon.stop()
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, test_cache: Path, nano_image: object) -> Iterator[Host]:
-    """`nano_image` is asked for because it says why, where guests can't run."""
-    made = Host(tmp_path_factory.mktemp("host"), test_cache)
-    made.out("image", "make", "nano")
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -268,11 +210,10 @@ def test_the_docker_client(host: Host, docker_client: str, tmp_path: Path) -> No
 
 
 @pytest.mark.root
-def test_a_full_disk_pauses_the_guest_and_nothing_is_lost(test_cache: Path, nano_image: object, tmp_path: Path) -> None:
+def test_a_full_disk_pauses_the_guest_and_nothing_is_lost(nano_root: Path, tmp_path: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128M", "small", str(tmp_path)], check=True)
-    small = Host(tmp_path, test_cache)
+    small = Host(nano_root, tmp_path)
     try:
-        small.out("image", "make", "nano")
         write = "dd if=/dev/urandom of=/root/data bs=1M count=100 conv=fsync 2>/dev/null && sha1sum /root/data"
         small.out("run", "-d", "--name", "writer", "nano", "sh", "-c", write)
         events = (*IREKO, "-H", small.daemon.address, "events", "--since", "1", "--filter", "event=pause")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.disks import unpack, write_disk
-from tests.integration.test_guests import Host
+from tests.integration.hosts import Host
 
 from ireko.engine.commit import SYNC_LIMIT
 
@@ -18,15 +17,12 @@ pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, test_cache: Path, nano_image: object) -> Iterator[Host]:
+def host(host: Host) -> Host:
     """With the image `kept`, whose top layer has a file /kept."""
-    made = Host(tmp_path_factory.mktemp("host"), test_cache)
-    made.out("image", "make", "nano")
-    made.out("run", "--name", "maker", "nano", "sh", "-c", "echo yes > /kept")
-    made.out("commit", "maker", "kept")
-    made.out("rm", "maker")
-    yield made
-    made.close()
+    host.out("run", "--name", "maker", "nano", "sh", "-c", "echo yes > /kept")
+    host.out("commit", "maker", "kept")
+    host.out("rm", "maker")
+    return host
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import Typist, give_up
 from tests.integration import tiny_system
-from tests.integration.test_guests import LIMIT, Host
+from tests.integration.hosts import LIMIT, Host
 from tests.integration.test_standalone import machine
 
 from ireko.disk.chain import open_chain
@@ -74,14 +74,9 @@ def virsh(*words: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def host(
-    tmp_path_factory: pytest.TempPathFactory, test_cache: Path, nano_image: object, libvirt: None
-) -> Iterator[Host]:
-    """A daemon that knows this libvirt."""
-    made = Host(tmp_path_factory.mktemp("host"), test_cache)
-    made.out("image", "make", "nano")
-    yield made
-    made.close()
+def host(libvirt: None, host: Host) -> Host:
+    """Its daemon knows this libvirt, as it is started after it."""
+    return host
 
 
 def test_a_container_becomes_one_of_its_machines(host: Host, tmp_path: Path, sit_down: Callable[..., Typist]) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ireko.recipes import build, load_recipe
+from ireko.recipes import Book
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 
 
 async def digests(workdir: Path, cache: Path) -> dict[str, str]:
     workdir.mkdir()
-    built = await build(load_recipe("nano"), workdir=workdir, cache=cache, progress=lambda *_: None)
+    built = await Book().build("nano", None, workdir=workdir, cache=cache, progress=lambda *_: None)
     assert built.kernel
     assert built.initrd
     return {

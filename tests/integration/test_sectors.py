@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.conftest import give_up
-from tests.integration.test_guests import LIMIT, Host
+from tests.integration.hosts import LIMIT, Host
 from tests.integration.test_hardware import driver, seen, spec
 
 from ireko.disk.formats import described, open_layer
@@ -28,14 +27,12 @@ FOUR = "4096\n4096\n"
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, test_cache: Path, nano_image: object) -> Iterator[Host]:
+def host(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """With the image `native`, which is nano on a disk with sectors of 4096 bytes."""
-    made, disk = Host(tmp_path_factory.mktemp("host"), test_cache), tmp_path_factory.mktemp("disks") / "nano.raw"
-    made.out("image", "make", "nano")
-    made.out("image", "export", "nano", str(disk))
-    made.out("image", "import", "--like", "nano", "--sector-size", "4096", str(disk), "native")
-    yield made
-    made.close()
+    disk = tmp_path_factory.mktemp("disks") / "nano.raw"
+    host.out("image", "export", "nano", str(disk))
+    host.out("image", "import", "--like", "nano", "--sector-size", "4096", str(disk), "native")
+    return host
 
 
 def test_a_guest_sees_them(host: Host, tmp_path: Path) -> None:

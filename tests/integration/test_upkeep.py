@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from .test_guests import FOREVER, PATIENT, Host
+from .hosts import FOREVER, PATIENT, Host
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 WASTE = (
     "i=0; while [ $i -lt 150 ]; do head -c 4096 /dev/urandom; head -c 61440 /dev/zero; i=$((i + 1)); done > {}; sync"
 )
 """Zeros that are written together with what is none, so that they are stored."""
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, test_cache: Path, nano_image: object) -> Iterator[Host]:
-    made = Host(tmp_path_factory.mktemp("host"), test_cache)
-    made.out("image", "make", "nano")
-    yield made
-    made.close()
 
 
 def findings(host: Host, *flags: str) -> list[dict]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from ireko.client import Client, Refused
 from ireko.client.address import Address
 from ireko.client.transport import HttpTransport
 from ireko.errors import Unavailable
+from tests.conftest import DaemonProcess
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9")
 DRIVERS = [
@@ -28,33 +28,16 @@ WORKERS, LIVES = 3, 3
 PATIENCE = 300.0
 
 
-class Daemon:
+class Daemon(DaemonProcess):
     """Runs on one root, again and again. `outlived`: whether machines go on without it."""
 
     def __init__(self, root: Path, driver: str) -> None:
-        self.root = root
-        self.driver = driver
+        super().__init__(root, driver)
         self.outlived = driver == "qemu"
-        self.client = Client(HttpTransport(Address.parse(f"unix://{root / 'ireko.sock'}")))
-
-    def start(self) -> None:
-        """Returns when it serves."""
-        command = [sys.executable, "-m", "ireko", "serve", "--driver", self.driver, "--root", str(self.root)]
-        reading, writing = os.pipe()
-        with (self.root / "daemon.log").open("ab") as log, os.fdopen(reading) as pipe:
-            self.process = subprocess.Popen(
-                [*command, "--ready-fd", str(writing)],
-                pass_fds=[writing], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
-            os.close(writing)
-            assert pipe.readline() == "ready\n", (self.root / "daemon.log").read_text()
+        self.client = Client(HttpTransport(Address.parse(self.address)))
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(PATIENCE)
-
-    def stop(self) -> None:
-        self.process.terminate()
         self.process.wait(PATIENCE)
 
     def processes(self) -> list[str]:
@@ -163,12 +146,10 @@ class Worker:
 @pytest.fixture(params=DRIVERS)
 def daemon(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     root = tmp_path_factory.mktemp("k")
-    if request.param == "qemu":
-        request.getfixturevalue("nano_image")  # skips where there can be none
-        (root / "cache").symlink_to(request.getfixturevalue("test_cache"))
+    base: Path = request.getfixturevalue("nano_root" if request.param == "qemu" else "base_root")
+    shutil.copytree(base, root, symlinks=True, dirs_exist_ok=True)
     made = Daemon(root, request.param)
     made.start()
-    assert [*made.client.images.make("nano")]
     yield made
     made.kill()
     made.start()  # so that no machine is left when a test fails half-way

@@ -1,6 +1,5 @@
 """Recipes: images made from Debian's packages, without root and without an image from the internet."""
 
-from ireko.recipes.build import build
-from ireko.recipes.recipe import Recipe, load_recipe
+from ireko.recipes.book import Book
 
-__all__ = ["Recipe", "build", "load_recipe"]
+__all__ = ["Book"]

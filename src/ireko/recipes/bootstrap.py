@@ -77,8 +77,9 @@ async def bootstrap(selection: Selection, *, cache: Path, progress: Progress) ->
         made = Path(half) / "root.tar"
         await _make(selection, made, progress)
         for old in folder.glob(f"{name}-*.tar"):
-            old.unlink(missing_ok=True)
-        made.rename(place)
+            if old != place:  # somebody else's, who reads it now
+                old.unlink(missing_ok=True)
+        made.replace(place)
     return place
 
 

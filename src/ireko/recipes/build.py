@@ -24,14 +24,11 @@ _APPEND = (
 )
 
 
-async def build(recipe: Recipe, *, workdir: Path, cache: Path, progress: Progress) -> Built:
-    """Make a recipe's disk and boot files in `workdir`; what can be used again is kept in `cache`.
+async def build(recipe: Recipe, *, archive: Archive, workdir: Path, cache: Path, progress: Progress) -> Built:
+    """Make a recipe's disk and boot files in `workdir`; `archive` has been refreshed, `cache` is as in `bootstrap`.
 
     The same packages give the same bytes. Raises InvalidInput, NotFound, ProgramMissing, ProgramFailed, NoSpace.
     """
-    archive = Archive(recipe.suite, cache)
-    progress("fetching the lists of packages", None, None)
-    await archive.refresh()
     if recipe.kind is Kind.DEBIAN:
         system = await system_disk(recipe, archive=archive, workdir=workdir, cache=cache, progress=progress)
     else:
