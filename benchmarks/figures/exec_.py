@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import asyncssh
 
 _PROGRAM = "true"
+_PATIENCE = 300.0  # seconds
 
 
 @contextmanager
@@ -42,7 +43,8 @@ async def _log_in(folder: Path) -> asyncssh.SSHClientConnection:
     from ireko.drivers.qemu.files import CHANNEL, connect
     from ireko.guest import ssh
 
-    return await ssh.connect(connect(folder / CHANNEL), name=folder.name, identity=Identity.load(folder))
+    stream, identity = connect(folder / CHANNEL), Identity.load(folder)
+    return await ssh.connect(stream, name=folder.name, identity=identity, patience=_PATIENCE)
 
 
 async def _session(connection: asyncssh.SSHClientConnection) -> None:

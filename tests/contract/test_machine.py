@@ -218,6 +218,20 @@ async def test_a_paused_machine_is_found_paused(bench: Bench) -> None:
     assert await (await bench.found(spec)).state() is MachineState.PAUSED
 
 
+async def test_a_machine_that_stood_still_while_its_owner_changed_is_reached(bench: Bench) -> None:
+    """It sees neither that the one let go nor that the other came: both are over when it goes on."""
+    spec = bench.spec("sleep", FOREVER)
+    machine = await bench.start(spec)
+    assert (await bench.run_in(machine, Command(("echo", "first")))).stdout == b"first\n"
+    await machine.pause()
+    await bench.reopen()
+    again = await bench.found(spec)
+    asking = asyncio.create_task(bench.run_in(again, Command(("echo", "second"))))
+    await asyncio.sleep(0.1)  # it may go on when the channel was opened; to be early makes it an easier test, no other
+    await again.resume()
+    assert (await asking).stdout == b"second\n"
+
+
 async def test_nothing_is_found_where_nothing_was_started(bench: Bench) -> None:
     spec = bench.spec("true")
     assert await bench.driver.find(spec.directory) is None

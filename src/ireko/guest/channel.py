@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # the SSH library takes longer to import than a daemon to sta
 
 _PATIENCE = 300.0  # seconds; a full system without hardware acceleration takes up to 60 to come up, on a busy host more
 _TRIES = 3
+_FIRST_WAIT = 2.0
+"""Seconds in which a guest that is up answers, mostly."""
 
 
 class Channel:
@@ -131,17 +133,23 @@ class Channel:
     async def _try_open(self) -> asyncssh.SSHClientConnection:
         from ireko.guest import ssh
 
-        identity = Identity.load(self._keys)
-        for tries_left in reversed(range(_TRIES)):
+        identity, tries, wait = Identity.load(self._keys), 0, _FIRST_WAIT
+        while True:
             try:
-                return await ssh.connect(self._dial(), name=self._name, identity=identity)
+                return await ssh.connect(self._dial(), name=self._name, identity=identity, patience=wait)
+            except ssh.Silent:
+                # A guest that stood still, or was slow, while another daemon's connection ended and ours began has seen neither,
+                # and still waits for the other daemon: it is shown an end that it can't miss. Longer each time, as it may be that
+                # there is no server yet, or one that is slower than we wait.
+                await asyncio.sleep(wait / 20)
+                wait *= 2
             except ssh.HungUp:
                 # a server that was still busy with a connection before ours
-                if not tries_left:
+                tries += 1
+                if tries == _TRIES:
                     raise
             except OSError as error:
                 raise GuestFailed(f'the guest channel of "{self._name}" could not be opened: {error}') from error
-        raise AssertionError
 
     def _opened(self, opening: asyncio.Task[asyncssh.SSHClientConnection]) -> None:
         self._opening = None

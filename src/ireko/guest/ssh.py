@@ -23,13 +23,24 @@ class HungUp(GuestFailed):
     """The stream ended or made no sense before we were logged in: another try may do."""
 
 
-async def connect(stream: socket.socket, *, name: str, identity: Identity) -> asyncssh.SSHClientConnection:
+class Silent(GuestFailed):
+    """No server greeted in time: there is none yet, or it has not seen that the one before us is gone."""
+
+
+async def connect(
+    stream: socket.socket, *, name: str, identity: Identity, patience: float
+) -> asyncssh.SSHClientConnection:
     """Wait until the guest serves the channel, then log in and know it by its key. `name` is for error messages.
 
-    Takes over the stream. Raises GuestFailed when the guest is another, refuses us, or hangs up. Has no time limit.
+    Takes over the stream. Raises Silent when the guest does not begin to serve within `patience` seconds, GuestFailed when it
+    is another, refuses us, or hangs up. Logging in has no time limit.
     """
     try:
-        await _greeting(stream)
+        async with asyncio.timeout(patience):
+            await _greeting(stream)
+    except TimeoutError as error:
+        stream.close()
+        raise Silent(f'"{name}" did not answer within {patience:g} seconds') from error
     except (OSError, EOFError) as error:
         stream.close()
         raise HungUp(f'the guest channel of "{name}" could not be opened: {error}') from error
