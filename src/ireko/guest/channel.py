@@ -139,8 +139,8 @@ class Channel:
                 return await ssh.connect(self._dial(), name=self._name, identity=identity, patience=wait)
             except ssh.Silent:
                 # A guest that stood still, or was slow, while another daemon's connection ended and ours began has seen neither,
-                # and still waits for the other daemon: it is shown an end that it can't miss. Longer each time, as it may be that
-                # there is no server yet, or one that is slower than we wait.
+                # and still waits for the other daemon: it is shown another end, and given time to see it. Longer each time, as it
+                # may be that there is no server yet, or one that is slower than we wait.
                 await asyncio.sleep(wait / 20)
                 wait *= 2
             except ssh.HungUp:
