@@ -166,6 +166,15 @@ async def _make_root(root: Path, driver: Driver, recipes: RecipeBook) -> Image:
     return image
 
 
+def command_lines() -> dict[int, str]:
+    """The command lines of all processes of this machine, by their numbers."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has just ended
+            found[int(path.parent.name)] = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return found
+
+
 class DaemonProcess:
     """A daemon in a process of its own."""
 

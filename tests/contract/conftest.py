@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tests.conftest import command_lines
 
 from ireko.drivers.base import Command, Disk, Driver, Ended, Machine, MachineSpec, Stdio, Stream
 from ireko.drivers.fake import FakeDriver, FakeHost
@@ -231,10 +232,4 @@ def _qemu(request: pytest.FixtureRequest, folder: Path) -> Bench:
 
 def _processes(spec: MachineSpec) -> int:
     """How many processes have the machine's id among their arguments."""
-    lines = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            lines.append(path.read_bytes())
-        except OSError:  # it has just ended
-            continue
-    return sum(spec.id.encode() in line for line in lines)
+    return sum(spec.id in line for line in command_lines().values())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import DaemonProcess
+from tests.conftest import DaemonProcess, command_lines
 
 IREKO = (sys.executable, "-m", "ireko")
 LIMIT = 600.0
@@ -45,13 +44,11 @@ class Host:
 
     def processes(self) -> dict[int, str]:
         """The command lines of what runs for this root, by process."""
-        found = {}
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if str(self.root) in line and "qemu-system" in line.partition(" ")[0]:
-                    found[int(path.parent.name)] = line
-        return found
+        return {
+            number: line
+            for number, line in command_lines().items()
+            if str(self.root) in line and "qemu-system" in line.partition(" ")[0]
+        }
 
     def close(self) -> None:
         for identifier in self.out("ps", "-aq").split():

@@ -17,7 +17,7 @@ from ireko.client import Client, Refused
 from ireko.client.address import Address
 from ireko.client.transport import HttpTransport
 from ireko.errors import Unavailable
-from tests.conftest import DaemonProcess
+from tests.conftest import DaemonProcess, command_lines
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9")
 DRIVERS = [
@@ -42,13 +42,7 @@ class Daemon(DaemonProcess):
 
     def processes(self) -> list[str]:
         """The command lines of everything that runs on this root."""
-        lines = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-            except OSError:  # it has just ended
-                continue
-        return [line for line in lines if str(self.root) in line]
+        return [line for line in command_lines().values() if str(self.root) in line]
 
     def answer(self, ref: str, *argv: str) -> str:
         """What a program says that must succeed. Raises Unavailable when the daemon goes before that is known."""

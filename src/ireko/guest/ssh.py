@@ -36,14 +36,7 @@ async def connect(
     is another, refuses us, or hangs up. Logging in has no time limit.
     """
     try:
-        async with asyncio.timeout(patience):
-            await _greeting(stream)
-    except TimeoutError as error:
-        stream.close()
-        raise Silent(f'"{name}" did not answer within {patience:g} seconds') from error
-    except (OSError, EOFError) as error:
-        stream.close()
-        raise HungUp(f'the guest channel of "{name}" could not be opened: {error}') from error
+        await _served(stream, name, patience)
     except BaseException:
         stream.close()
         raise
@@ -55,6 +48,17 @@ async def connect(
         raise HungUp(f'the guest channel of "{name}" broke while it was opened: {error}') from error
     except asyncssh.Error as error:
         raise GuestFailed(f'the guest channel of "{name}" could not be opened: {error}') from error
+
+
+async def _served(stream: socket.socket, name: str, patience: float) -> None:
+    """Wait for the greeting. Raises Silent, HungUp."""
+    try:
+        async with asyncio.timeout(patience):
+            await _greeting(stream)
+    except TimeoutError as error:
+        raise Silent(f'"{name}" did not answer within {patience:g} seconds') from error
+    except (OSError, EOFError) as error:
+        raise HungUp(f'the guest channel of "{name}" could not be opened: {error}') from error
 
 
 async def _log_in(stream: socket.socket, identity: Identity) -> asyncssh.SSHClientConnection:
